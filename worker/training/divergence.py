@@ -1,0 +1,75 @@
+"""When the loss is no longer finite: fail, go on, or go back to a sound epoch's end with smaller rates."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from . import state
+from .errors import Diverged
+from .optimizers import learning_rates, scale_learning_rates
+from .packing import pack, unpack
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+
+class Divergence:
+    """`on_divergence`. A rollback goes to the end of the newest epoch whose loss was at most twice the lowest.
+
+    So it depends on the rows alone, not on the checkpoints that the clock has made. Later epochs are trained again.
+    """
+
+    def __init__(self, trainer: "Trainer") -> None:
+        self._trainer = trainer
+        answer = trainer.config.training.on_divergence
+        self.tolerated = answer == "continue"
+        self._rollback: dict[str, Any] | None = answer if isinstance(answer, dict) else None
+        self._times = 0
+        self._anchor: tuple[dict[str, Tensor], Any] | None = None  # tensors and packed content
+        self._remembering = False
+        self._lowest = math.inf
+
+    def remember(self, loss: float | None = None) -> None:
+        """Keep this moment to come back to: the start, or the end of an epoch of this loss, if it is sound."""
+        if self._rollback is None:
+            return
+        if loss is not None:
+            if loss > self._lowest + abs(self._lowest):
+                return
+            self._lowest = min(loss, self._lowest)
+        self._remembering = True
+        moment = state.snapshot(self._trainer)
+        self._remembering = False
+        self._anchor = (moment.tensors, moment.metadata["descent"]())
+
+    def recover(self, diverged: Diverged) -> None:
+        """Go back, or raise."""
+        trainer, rollback = self._trainer, self._rollback
+        if rollback is None or self._anchor is None or self._times >= rollback.get("max_times", 3):
+            raise diverged
+        self._times += 1
+        tensors, packed = self._anchor
+        state.restore(trainer, tensors, {"descent": packed})
+        trainer.saving.rolled_back()
+        scale_learning_rates(trainer.learner.optimizer, trainer.learner.scheduler, rollback.get("lr_factor", 0.5))
+        self.remember()  # with the smaller rates: a second divergence makes them smaller still
+        rates = learning_rates(trainer.learner.optimizer)
+        message = f"{diverged}; back to the end of epoch {trainer.progress.epochs_done} with learning rates {rates}"
+        content = {**diverged.detail(), "times": self._times, "learning_rates": rates}
+        trainer.event("rolled_back", message, content, "warning")
+
+    def state(self) -> Any:
+        """The anchor inside a checkpoint; an anchor holds none itself."""
+        if self._rollback is None or self._remembering or self._anchor is None:
+            return None
+        tensors, packed = self._anchor
+        return {"times": self._times, "lowest": self._lowest, "tensors": tensors, "content": unpack(packed, tensors)}
+
+    def load(self, saved: Any) -> None:
+        """Take up the anchor of a checkpoint."""
+        if self._rollback is None or saved is None:
+            return
+        self._times, self._lowest = saved["times"], saved["lowest"]
+        tensors = dict(saved["tensors"])
+        self._anchor = (tensors, pack(saved["content"], tensors))

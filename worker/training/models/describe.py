@@ -1,0 +1,90 @@
+"""What a model is, before it exists: shapes, parameters, floating-point operations and bytes, on the meta device."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from worker.training.config import Component
+
+from .facts import Facts
+
+# Tensors of a parameter's size that an optimizer keeps for it.
+STATE_TENSORS = {
+    "ASGD": 1, "Adadelta": 2, "Adagrad": 1, "Adam": 2, "AdamW": 2, "Adamax": 2, "Muon": 1, "NAdam": 2, "RAdam": 2,
+    "RMSprop": 1, "Rprop": 2, "SGD": 0, "SparseAdam": 2,
+}  # fmt: skip
+
+
+def describe(model: nn.Module, facts: Facts | None, optimizer: Component | None, batch_size: int) -> dict[str, Any]:
+    """Layers in the order in which they run, and totals. `facts` is None for a Function."""
+    parameters = list(model.parameters())
+    found: dict[str, Any] = {
+        "parameters": sum(p.numel() for p in parameters),
+        "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "flops_per_sample": 0,
+        "parameter_bytes": sum(p.nbytes for p in parameters),
+        "optimizer_bytes": 0 if optimizer is None else _optimizer_bytes(optimizer, parameters),
+        "activation_bytes": 0,
+        "layers": [],
+    }
+    if facts is None:
+        return found
+    layers: list[dict[str, Any]] = []
+    activations = 0
+
+    def record(name: str, module: nn.Module) -> Any:
+        def hook(module: nn.Module, inputs: Any, outputs: Any) -> None:
+            nonlocal activations
+            first = outputs[0] if isinstance(outputs, tuple) else outputs
+            if isinstance(first, Tensor):
+                activations += first.nbytes
+                layers.append(
+                    {
+                        "name": name,
+                        "type": type(module).__name__,
+                        "output_shape": list(first.shape[1:]),
+                        "parameters": sum(p.numel() for p in module.parameters()),
+                    }
+                )
+
+        return module.register_forward_hook(hook)
+
+    handles = [record(name, module) for name, module in model.named_modules() if name and _is_leaf(module)]
+    model.eval()
+    counter = FlopCounterMode(display=False)
+    try:
+        with torch.no_grad(), counter:
+            model(facts.sample(1))
+    finally:
+        for handle in handles:
+            handle.remove()
+    found |= {
+        "flops_per_sample": counter.get_total_flops(),
+        "activation_bytes": activations * batch_size,
+        "layers": layers,
+    }
+    return found
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    """Modules that hold no others, or do not run them one by one."""
+    whole = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+    return isinstance(module, whole) or not any(module.children())
+
+
+def _optimizer_bytes(config: Component, parameters: list[nn.Parameter]) -> int:
+    kind, trained = config["type"], [p for p in parameters if p.requires_grad]
+    whole = sum(p.nbytes for p in trained)
+    if kind == "Adafactor":  # a row and a column for each matrix, else one of its size
+        rows = [
+            sum(p.shape[-2:]) * p.numel() // (p.shape[-1] * p.shape[-2]) if p.ndim > 1 else p.numel() for p in trained
+        ]
+        return sum(rows) * 4
+    if kind == "LBFGS":
+        return whole * (2 * int(config.get("history_size") or 100) + 3)
+    if kind == "UpdateRule":
+        return whole * len(config.get("state") or {})
+    extra = sum(bool(config.get(key)) for key in ("momentum", "centered", "amsgrad") if kind != "Muon")
+    return whole * (STATE_TENSORS[kind] + extra)
