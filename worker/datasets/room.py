@@ -1,0 +1,76 @@
+"""Room for tensors while they are made: memory, or files of a scratch folder for those that are too large for it."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+LARGE_BYTES = 2**30
+CHUNK_BYTES = 64 * 2**20
+
+
+class Room:
+    """A context: what it has given is gone with it. Without a folder everything is memory."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._parent = folder
+        self._folder: Path | None = None
+        self._given = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """A tensor without values; a large one is mapped from a file, so that its pages need not fit into memory."""
+        size = prod(shape)
+        if self._parent is None or size * dtype.itemsize < LARGE_BYTES:
+            return torch.empty(tuple(shape), dtype=dtype)
+        if self._folder is None:
+            self._parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(dir=self._parent, prefix=".room-"))
+        self._given += 1
+        path = str(self._folder / str(self._given))
+        return torch.from_file(path, shared=True, size=size, dtype=dtype).reshape(tuple(shape))
+
+    def each(self, rows: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """`change` of all rows, a piece at a time; it must not look from one row at another."""
+        if len(rows) == 0:
+            return rows
+        made: Tensor | None = None
+        for piece in pieces(len(rows), rows[:1].nbytes):
+            changed = change(rows[piece])
+            if piece.stop >= len(rows) and piece.start == 0:
+                return changed
+            if made is None:
+                made = self.empty((len(rows), *changed.shape[1:]), changed.dtype)
+            made[piece] = changed
+        assert made is not None
+        return made
+
+    def take(self, rows: Tensor, index: Tensor) -> Tensor:
+        """`rows[index]`."""
+        if rows.nbytes < LARGE_BYTES:
+            return rows[index]
+        taken = self.empty((len(index), *rows.shape[1:]), rows.dtype)
+        for piece in pieces(len(index), rows[:1].nbytes):
+            taken[piece] = rows[index[piece]]
+        return taken
+
+
+def pieces(count: int, row_bytes: int) -> Iterator[slice]:
+    """Slices that together are all rows, each of some megabytes."""
+    step = max(1, CHUNK_BYTES // max(1, row_bytes))
+    for start in range(0, count, step):
+        yield slice(start, start + step)

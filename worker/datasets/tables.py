@@ -1,0 +1,55 @@
+"""Tables whose columns have names: text columns are codes (places in their sorted values), what is missing is NaN."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from app.jobs.spec.preprocess import Impute, OneHot
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is known of a matrix's columns as steps change it."""
+
+    names: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def one_hot(step: OneHot, columns: Columns) -> tuple[Columns, Callable[[Tensor], Tensor]]:
+    """Each named column gives way to one for each of its values, in its place: the new names, and what makes them."""
+    names: list[str] = []
+    for name in columns.names:
+        values = columns.categories.get(name, ()) if name in step.columns else ()
+        names += [f"{name}={value}" for value in values] if name in step.columns else [name]
+    return replace(columns, names=tuple(names)), lambda rows: _expand(rows, step, columns)
+
+
+def _expand(rows: Tensor, step: OneHot, columns: Columns) -> Tensor:
+    made = []
+    for place, name in enumerate(columns.names):
+        column = rows[:, place : place + 1].double()
+        if name in step.columns:
+            codes = torch.arange(len(columns.categories[name]), dtype=torch.float64)
+            column = (column == codes).double()
+        made.append(column)
+    return torch.cat(made, 1)
+
+
+def fill_values(step: Impute, train: Tensor) -> Tensor:
+    """Per column, the training part's mean, median or most frequent value (the smallest of equals); 0 for none."""
+    train = train.double()
+    values = []
+    for column in train.reshape(len(train), -1).unbind(1):
+        known = column[~column.isnan()]
+        if len(known) == 0:
+            values.append(torch.tensor(0.0, dtype=torch.float64))
+        elif step.strategy == "mean":
+            values.append(known.mean())
+        elif step.strategy == "median":
+            values.append(known.quantile(0.5))
+        else:
+            found, counts = torch.unique(known, return_counts=True)
+            values.append(found[counts.argmax()])
+    return torch.stack(values).reshape(train.shape[1:])

@@ -1,0 +1,351 @@
+"""What a spec means for one concrete model: sizes inferred on the meta device, patterns matched to parameter names.
+
+Everything here raises SpecError with the pointer to the part of the spec that does not fit, before a byte is trained.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from app.datasets.builtin import builtin_facts
+from app.datasets.facts import FactsOf
+from app.formulas import parse
+from app.jobs.spec import JobSpec, Plan, SpecError, plan, validate
+from app.jobs.spec.base import Complaint
+from app.jobs.spec.job import scheduler_complaints
+from app.jobs.spec.model import Model
+from app.jobs.spec.models import Function
+from app.jobs.spec.optimizer import Optimizer
+from app.jobs.spec.patterns import matching
+from app.jobs.spec.phases import Path
+from app.jobs.spec.plan import Counts
+from app.jobs.spec.resolve import stepped_complaints
+from worker.fit import fit_complaints
+from worker.training import models
+from worker.training.errors import ConfigError
+from worker.warnings import warnings_of
+from worker.weights import POINTER, Match, StoredWeights, WeightsOf, match_weights
+
+
+class StageNames(NamedTuple):
+    """A phase by parameter names; `groups` is None where the last optimizer goes on."""
+
+    groups: list[dict[str, Any]] | None
+    freeze: list[str]
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A spec and the model it makes, on the meta device."""
+
+    spec: JobSpec
+    work: Plan
+    model_config: dict[str, Any]  # the engine's: complete sizes, formulas as trees, initialization by name
+    model: nn.Module
+    stages: list[StageNames]
+    weights: Match | None = None  # what of the initial weights is loaded
+
+
+def resolve_names(
+    spec: JobSpec,
+    facts_of: FactsOf = builtin_facts,
+    *,
+    vocabulary: int | None = None,
+    samples: Counts | None = None,
+    weights_of: WeightsOf | None = None,
+) -> Resolution:
+    """Builds the model on the meta device and matches every pattern. Raises SpecError.
+
+    `vocabulary`: how many tokens the prepared text came to have; until then it is as large as it may become.
+    `samples`: how many blocks its stream was cut into; until then the parts are there, and nobody knows how large.
+    `weights_of` finds initial weights; without it, a spec that names some is refused.
+    """
+    work = plan(spec, facts_of, samples=samples)
+    if vocabulary is not None and work.facts is not None:
+        classes = vocabulary if work.facts.classes == work.facts.vocabulary else work.facts.classes
+        work = replace(work, facts=replace(work.facts, vocabulary=vocabulary, classes=classes))
+    if samples is not None:
+        _refuse(stepped_complaints(spec, work))
+    config = complete_model(spec, work)
+    if spec.resources.device == "cuda" and spec.training.reproducibility == "exact":
+        _refuse(
+            Complaint(tuple(pointer.split("/")[1:]), f"{kind} has no deterministic form on CUDA: use another, or fast")
+            for pointer, kind in models.refused_on_cuda(config)
+        )
+    model = meta_model(spec, config)
+    config["initialization"] = list(_initialization(spec.model, model))
+    weights = initial_weights(spec.model, model, weights_of)
+    if weights is not None:
+        config["initial_weights"] = {"file": weights[0].file, "names": weights[1].loaded}
+    _refuse(fit_complaints(spec, work, model))
+    return Resolution(spec, work, config, model, list(resolve_stages(spec, model)), weights and weights[1])
+
+
+def dry_run(
+    resolved: dict[str, Any], facts_of: FactsOf = builtin_facts, *, weights_of: WeightsOf | None = None
+) -> dict[str, Any]:
+    """What training would do, without training: the contract's answer to `?dry_run=true`. Raises SpecError."""
+    resolution = resolve_names(validate(resolved), facts_of, weights_of=weights_of)
+    spec = resolution.spec
+    own = ("initialization", "initial_weights", "expression")  # these stay as the spec says them
+    sizes = {key: value for key, value in resolution.model_config.items() if key not in own}
+    weights = {"initial_weights": resolution.weights._asdict()} if resolution.weights is not None else {}
+    return {
+        **weights,
+        "resolved_spec": {**resolved, "model": {**resolved["model"], **sizes}},
+        "model": describe(resolution),
+        "groups": group_report(spec, resolution.stages[0]),
+        "warnings": warnings_of(spec, resolution.work),
+        "steps_per_epoch": resolution.work.steps_per_epoch if resolution.work.counted else None,
+    }
+
+
+def describe(resolution: Resolution) -> dict[str, Any]:
+    """Sizes, FLOPs of the forward pass and bytes, with the first phase's optimizer and frozen parameters."""
+    spec, work = resolution.spec, resolution.work
+    optimizer = spec.stages()[0].optimizer
+    return models.describe(
+        resolution.model_config,
+        data_facts(spec, work),
+        optimizer.model_dump(mode="json") if optimizer is not None else None,
+        min(spec.training.batch_size or 1, work.counts.train) if work.counted else spec.training.batch_size or 1,
+        resolution.stages[0].freeze,
+    )
+
+
+def group_report(spec: JobSpec, stage: StageNames) -> list[dict[str, Any]]:
+    """The first optimizer's groups with the settings in force in each."""
+    optimizer = spec.stages()[0].optimizer
+    if optimizer is None:
+        return []
+    settings = optimizer.model_dump(mode="json", include=set(optimizer.group_keys()))
+    return [
+        {
+            "index": index,
+            "parameters": group["params"],
+            "count": len(group["params"]),
+            **settings,
+            **{key: value for key, value in group.items() if key != "params"},
+        }
+        for index, group in enumerate(stage.groups or [])
+    ]
+
+
+def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
+    """Frozen names and parameter groups phase by phase. Raises SpecError."""
+    parameters = dict(model.named_parameters())
+    held: set[str] = set()  # by the optimizer in force
+    count = 0
+    for stage in spec.stages():
+        frozen: set[str] = set()
+        for index, pattern in enumerate(stage.freeze):
+            frozen |= set(_taken(pattern, list(parameters), (*stage.path, "freeze", index)))
+        free = [name for name in parameters if name not in frozen]
+        if not free:
+            raise SpecError.of([Complaint((*stage.path, "freeze"), "freezes every parameter: nothing is left")])
+        path = (*stage.path, "optimizer")
+        groups = None
+        if stage.optimizer is not None:
+            groups = resolve_groups(stage.optimizer, parameters, frozen, path)
+            held, count = set(free), len(groups)
+            _refuse(optimizer_complaints(stage.optimizer, model, groups, path))
+        elif stage.in_force is not None:
+            thawed = resolve_groups(stage.in_force, parameters, frozen | held, path, strict=False)
+            held, count = held | set(free), count + len(thawed)
+            _refuse(optimizer_complaints(stage.in_force, model, thawed, path))
+        if stage.scheduler is not None and stage.in_force is not None:
+            _refuse(scheduler_complaints(stage.scheduler, stage.in_force, (*stage.path, "scheduler"), {count}))
+        yield StageNames(groups, [name for name in parameters if name in frozen])
+
+
+def complete_model(spec: JobSpec, work: Plan) -> dict[str, Any]:
+    """The engine's model config with every size filled in."""
+    config = model_document(spec.model)
+    with _model_errors(spec):
+        return models.complete(config, data_facts(spec, work))
+
+
+def meta_model(spec: JobSpec, config: dict[str, Any]) -> nn.Module:
+    """The model without memory: shapes and names only."""
+    with _model_errors(spec), torch.device("meta"):
+        return models.build(config)
+
+
+@contextmanager
+def _model_errors(spec: JobSpec) -> Iterator[None]:
+    """What the engine or torch refuses about a model, as SpecError with a pointer that is in the spec."""
+    try:
+        yield
+    except ConfigError as error:
+        where = existing_pointer(error.pointer, spec.model_dump(mode="json"))
+        raise SpecError([{"pointer": where, "detail": error.reason}]) from None
+    except (RuntimeError, ValueError, TypeError, AssertionError, OverflowError) as error:
+        detail = (str(error) or type(error).__name__).split("\n")[0]
+        raise SpecError([{"pointer": "/model", "detail": detail}]) from None
+
+
+def existing_pointer(pointer: str, document: Any) -> str:
+    """The longest beginning of a pointer that is in the document: a ready-made model has no layers to point at."""
+    kept, current = "", document
+    for part in pointer.split("/")[1:]:
+        if isinstance(current, list) and part.isdigit() and int(part) < len(current):
+            current = current[int(part)]
+        elif isinstance(current, dict) and part in current:
+            current = current[part]
+        else:
+            break
+        kept += f"/{part}"
+    return kept
+
+
+def model_document(model: Model) -> dict[str, Any]:
+    """The model in the engine's form: formulas as trees, initialization apart."""
+    config = model.model_dump(mode="json", exclude={"initialization", "initial_weights"})
+    if isinstance(model, Function):
+        config["expression"] = parse(model.expression, model.initial)
+    return config
+
+
+def data_facts(spec: JobSpec, work: Plan) -> dict[str, Any] | None:
+    """What the engine needs to know of the data to infer sizes; None for a model without data."""
+    facts, counts = work.facts, work.counts
+    if facts is None or spec.loss is None:
+        return None
+    is_class = spec.loss.target == "class"
+    target_shape = list(facts.target_shape or ()) if is_class else [facts.target_width]
+    return {
+        "shape": list(facts.shape),
+        "dtype": "int64" if facts.dtype == "int64" else "float32",
+        "classes": facts.classes if spec.loss.target != "number" else None,
+        "target_shape": target_shape,
+        "vocabulary": facts.vocabulary,
+        "samples": {"train": counts.train, "validation": counts.validation, "test": counts.test},
+        "loss": spec.loss.model_dump(mode="json"),
+    }
+
+
+def initial_weights(
+    model: Model, module: nn.Module, weights_of: WeightsOf | None
+) -> tuple[StoredWeights, Match] | None:
+    """The file of the weights that the spec names, and what of it goes where."""
+    if model.initial_weights is None:
+        return None
+    if weights_of is None:
+        raise SpecError([{"pointer": POINTER, "detail": "cannot be looked up here"}])
+    stored = weights_of(model.initial_weights)
+    state = module.state_dict(keep_vars=True)
+    first = {id(value): name for name, value in reversed(state.items())}
+    shapes = {name: list(value.shape) for name, value in state.items() if first[id(value)] == name}
+    return stored, match_weights(model.initial_weights, stored, shapes, [name for name in state if name not in shapes])
+
+
+def _initialization(model: Model, module: nn.Module) -> Iterator[dict[str, Any]]:
+    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+    for index, entry in enumerate(model.initialization):
+        path: Path = ("model", "initialization", index)
+        taken = _taken(entry.params, list(shapes), (*path, "params"))
+        wrong = [name for name in taken if not _fits(entry.type, shapes[name])]
+        if wrong:
+            detail = f"{entry.type} does not fit {wrong[0]} of shape {list(shapes[wrong[0]])}"
+            raise SpecError.of([Complaint((*path, "params"), detail)])
+        yield {**entry.model_dump(mode="json"), "params": taken}
+
+
+def _fits(initializer: str, shape: torch.Size) -> bool:
+    if initializer in {"eye_", "sparse_"}:
+        return len(shape) == 2
+    if initializer == "dirac_":
+        return len(shape) in (3, 4, 5)
+    if initializer.startswith(("xavier", "kaiming", "orthogonal")):
+        return len(shape) >= 2
+    return True
+
+
+def _taken(pattern: str, names: list[str], path: Path) -> list[str]:
+    taken = matching(pattern, names)
+    if not taken:
+        some = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        raise SpecError.of([Complaint(path, f"matches no parameter's whole name; there are: {some}")])
+    return taken
+
+
+def resolve_groups(
+    optimizer: Optimizer,
+    parameters: dict[str, nn.Parameter],
+    absent: set[str],
+    path: Path,
+    *,
+    strict: bool = True,
+) -> list[dict[str, Any]]:
+    """The optimizer's groups with explicit names: the first match wins, the rest is a last group of defaults.
+
+    Names in `absent` are passed over. `strict`: a group that takes nothing is an error, else it is left out.
+    """
+    left = [name for name in parameters if name not in absent]
+    groups: list[dict[str, Any]] = []
+    for index, group in enumerate(optimizer.groups):
+        where = (*path, "groups", index, "params")
+        taken = _taken(group["params"], list(parameters), where) if strict else matching(group["params"], left)
+        mine = [name for name in taken if name in left]
+        if mine:
+            groups.append({**group, "params": mine})
+            left = [name for name in left if name not in mine]
+        elif strict:
+            detail = "takes nothing: all that it matches is frozen or in an earlier group"
+            raise SpecError.of([Complaint(where, detail)])
+    if left:
+        groups.append({"params": left})
+    return groups
+
+
+def optimizer_complaints(
+    optimizer: Optimizer, model: nn.Module, groups: list[dict[str, Any]], path: Path
+) -> Iterator[Complaint]:
+    """What an optimizer asks of its parameters: Muon two dimensions, SparseAdam sparse gradients, most dense ones."""
+    parameters = dict(model.named_parameters())
+    mine = [name for group in groups for name in group["params"]]
+    sparse = sparse_parameters(model)
+    if optimizer.type == "Muon":
+        flat = [name for name in mine if parameters[name].ndim != 2]
+        if flat:
+            yield Complaint(
+                (*path, "type"), f"Muon takes two-dimensional parameters only; these are not: {_list(flat)}"
+            )
+    dense = [name for name in mine if name not in sparse]
+    if optimizer.type == "SparseAdam" and dense:
+        yield Complaint((*path, "type"), f"SparseAdam takes sparse gradients only; these are dense: {_list(dense)}")
+    taken = [name for name in mine if name in sparse]
+    if taken and not optimizer.takes_sparse_gradients:
+        yield Complaint(
+            (*path, "type"), f"{optimizer.type} takes no sparse gradients; these are sparse: {_list(taken)}"
+        )
+    elif taken:
+        if getattr(optimizer, "fused", False):
+            yield Complaint((*path, "fused"), f"takes no sparse gradients; these are sparse: {_list(taken)}")
+        if getattr(optimizer, "weight_decay", 0.0):
+            yield Complaint(
+                (*path, "weight_decay"), f"must be 0 with sparse gradients; these are sparse: {_list(taken)}"
+            )
+
+
+def sparse_parameters(model: nn.Module) -> set[str]:
+    """Names of the parameters whose gradients are sparse."""
+    return {
+        f"{name}.weight" if name else "weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse
+    }
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _refuse(complaints: Iterable[Complaint]) -> None:
+    found = list(complaints)
+    if found:
+        raise SpecError.of(found)
