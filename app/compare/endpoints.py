@@ -1,0 +1,36 @@
+"""Comparisons over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.compare import service
+from app.compare.schemas import Comparison
+from app.dependencies import SessionDep, Text, allow, known_shape, reply
+from app.openapi import errors
+
+router = APIRouter(tags=["rows"], dependencies=[Depends(allow("read"))])
+EXAMPLE = {
+    "object": "list",
+    "x": "epoch",
+    "data": [
+        {"job_id": "job_01k0a8m3x5v7w9y1z3b5d7f9h1", "name": "a", "key": "train_loss", "x": [1, 2], "y": [1.1, 0.7]}
+    ],
+    "has_more": False,
+}
+OK = {"model": Comparison, "content": {"application/json": {"example": EXAMPLE}}}
+
+
+@router.get("/v1/compare", responses={200: OK, **errors()})
+def compare_jobs(
+    session: SessionDep,
+    job_id: Annotated[list[Text], Query(min_length=1, max_length=100)],
+    key: Annotated[
+        list[Text] | None, Query(max_length=20, description="`train_loss`, a metric, `learning_rates.0`, …")
+    ] = None,
+    x: service.Axis = "epoch",
+    max_points: Annotated[int, Query(ge=2, le=10_000)] = 500,
+) -> Response:
+    """The same series of up to 100 jobs, each thinned to `max_points`."""
+    ids = [known_shape(one) for one in job_id]
+    return reply(service.compare(session, ids, key or ["train_loss"], x, max_points))

@@ -1,0 +1,1 @@
+"""Data sets: what is known of them without reading them."""

@@ -1,0 +1,156 @@
+"""The whole spec, and the rules that need more than one of its parts but nothing of the data set."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from app.jobs.spec.base import Complaint, Section
+from app.jobs.spec.data import Data, Seed
+from app.jobs.spec.losses import LOSSES, Loss
+from app.jobs.spec.metrics import METRICS, Metric, metric_names
+from app.jobs.spec.model import Model
+from app.jobs.spec.models import MODELS
+from app.jobs.spec.optimizer import Optimizer
+from app.jobs.spec.optimizers import OPTIMIZERS
+from app.jobs.spec.phases import MAX_PHASES, Path, Phase, Stage
+from app.jobs.spec.schedulers import SCHEDULERS, Composition, Scheduler
+from app.jobs.spec.training import MAX_EPOCHS, Checkpoint, Resources, Training
+
+MAX_METADATA = 16
+# What batches are made of: without data there are none.
+BATCH_KEYS = ("batch_size", "shuffle", "drop_last", "accumulate_steps")
+
+
+class JobSpec(Section):
+    """One training job. The document it was read from is kept as sent; this is its meaning."""
+
+    name: Annotated[str, Field(max_length=200)] | None = None
+    metadata: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=512)]],
+        Field(max_length=MAX_METADATA),
+    ] = {}
+    seed: Seed = 0
+    data: Data | None = None
+    model: Annotated[Model, MODELS]
+    loss: Annotated[Loss, LOSSES] | None = None
+    optimizer: Annotated[Optimizer, OPTIMIZERS] | None = None
+    scheduler: Annotated[Scheduler, SCHEDULERS] | None = None
+    phases: Annotated[list[Phase], Field(min_length=1, max_length=MAX_PHASES)] | None = None
+    training: Training = Training()
+    metrics: Annotated[list[Annotated[Metric, METRICS]], Field(max_length=20)] = []
+    checkpoint: Checkpoint = Checkpoint()
+    resources: Resources = Resources()
+
+    def rules(self) -> Iterator[Complaint]:
+        yield from _data_or_function(self)
+        yield from _phases(self)
+        yield from _metrics(self)
+        for stage in self.stages():
+            if stage.scheduler is not None and stage.in_force is not None:
+                path = (*stage.path, "scheduler")
+                yield from scheduler_complaints(stage.scheduler, stage.in_force, path, possible_groups(stage))
+        if self.training.precision == "float16" and any(
+            stage.optimizer is not None and stage.optimizer.type == "LBFGS" for stage in self.stages()
+        ):
+            yield Complaint(
+                ("training", "precision"), "LBFGS evaluates its closure many times: the loss cannot be scaled"
+            )
+
+    def stages(self) -> list[Stage]:
+        """The phases, or the one that a job without phases is."""
+        if self.phases is None:
+            return [Stage((), self.training.epochs or 0, self.optimizer, self.optimizer, self.scheduler, [])]
+        stages, in_force = [], None
+        for index, phase in enumerate(self.phases):
+            in_force = phase.optimizer or in_force
+            path = ("phases", index)
+            stages.append(Stage(path, phase.epochs, phase.optimizer, in_force, phase.scheduler, phase.freeze))
+        return stages
+
+
+def _data_or_function(spec: JobSpec) -> Iterator[Complaint]:
+    if spec.model.trains_on_data:
+        for key in ("data", "loss"):
+            if getattr(spec, key) is None:
+                yield Complaint((key,), f"is required with a {spec.model.type}")
+        if spec.training.batch_size is None:
+            yield Complaint(("training", "batch_size"), "is required")
+        return
+    for key in ("data", "loss"):
+        if getattr(spec, key) is not None:
+            yield Complaint((key,), f"is left out with a {spec.model.type}: its loss is the expression's value")
+    for key in BATCH_KEYS:
+        if key in spec.training.model_fields_set:
+            yield Complaint(("training", key), f"is left out with a {spec.model.type}: one epoch is one step")
+
+
+def _phases(spec: JobSpec) -> Iterator[Complaint]:
+    if spec.phases is None:
+        if spec.training.epochs is None:
+            yield Complaint(("training", "epochs"), "is required")
+        if spec.optimizer is None:
+            yield Complaint(("optimizer",), "is required")
+        return
+    for path, given in (
+        (("optimizer",), spec.optimizer),
+        (("scheduler",), spec.scheduler),
+        (("training", "epochs"), spec.training.epochs),
+    ):
+        if given is not None:
+            yield Complaint(path, "is left out with phases: each phase has its own")
+    if spec.phases[0].optimizer is None:
+        yield Complaint(("phases", 0, "optimizer"), "is required in the first phase")
+    if sum(phase.epochs for phase in spec.phases) > MAX_EPOCHS:
+        yield Complaint(("phases",), f"have more than {MAX_EPOCHS} epochs together")
+
+
+def _metrics(spec: JobSpec) -> Iterator[Complaint]:
+    keys = metric_names(spec.metrics)
+    for key, times in Counter(keys).items():
+        if times > 1:
+            yield Complaint(("metrics", len(keys) - 1 - keys[::-1].index(key)), f"{key} is named twice")
+    for index, metric in enumerate(spec.metrics):
+        if spec.loss is None:
+            if not spec.model.trains_on_data:
+                yield Complaint(("metrics", index), f"there is nothing to measure with a {spec.model.type}")
+        elif metric.target != spec.loss.target and (metric.target, spec.loss.target) != ("class", "binary"):
+            kinds = {"class": "classes", "number": "numbers", "binary": "two classes"}
+            yield Complaint(
+                ("metrics", index),
+                f"{metric.type} is for {kinds[metric.target]}, {spec.loss.type} for {kinds[spec.loss.target]}",
+            )
+
+
+def possible_groups(stage: Stage) -> set[int] | None:
+    """How many parameter groups there may be: a last, default one is known only with the model's parameters.
+
+    None where the last optimizer goes on, which what thaws joins.
+    """
+    if stage.optimizer is None:
+        return None
+    listed = len(stage.optimizer.groups)
+    return {listed, listed + 1} if listed else {1}
+
+
+def scheduler_complaints(
+    scheduler: Scheduler, optimizer: Optimizer, path: Path, groups: set[int] | None
+) -> Iterator[Complaint]:
+    """What a schedule asks of the optimizer: a momentum to cycle, lists as long as there are `groups`, if known."""
+    if isinstance(scheduler, Composition):
+        for index, inner in enumerate(scheduler.schedulers):
+            yield from scheduler_complaints(inner, optimizer, (*path, "schedulers", index), groups)
+        return
+    if getattr(scheduler, "cycle_momentum", False) and not optimizer.cycles_momentum():
+        yield Complaint(
+            (*path, "cycle_momentum"),
+            f"{optimizer.type} has neither momentum nor betas to cycle: set cycle_momentum to false",
+        )
+    for key in scheduler.per_group:
+        value: Any = getattr(scheduler, key)
+        if isinstance(value, list) and groups is not None and len(value) not in groups:
+            wanted = " or ".join(str(count) for count in sorted(groups))
+            yield Complaint(
+                (*path, key), f"has {len(value)} values for {wanted} parameter group{'s' * (wanted != '1')}"
+            )

@@ -1,0 +1,44 @@
+"""What all models share."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from app.jobs.spec.base import Boolean, Complaint, Component, Section
+from app.jobs.spec.initialization import INITIALIZERS, Initializer
+from app.jobs.spec.patterns import Pattern
+
+Reference = Annotated[str, Field(min_length=1, max_length=100)]
+Rename = tuple[Pattern, Annotated[str, Field(max_length=200)]]
+
+
+class InitialWeights(Section):
+    """Weights of another job's checkpoint, or of an upload, perhaps in part and under other names.
+
+    `params` takes some of the model's own names; `rename` gives the file's names new ones first.
+    """
+
+    job: Reference | None = None
+    checkpoint: Reference | None = None
+    upload: Reference | None = None
+    params: Pattern | None = None
+    rename: Annotated[list[Rename], Field(max_length=100)] = []
+    strict: Boolean = True
+
+    def rules(self) -> Iterator[Complaint]:
+        if (self.job is None) == (self.upload is None):
+            yield Complaint((), "give either job or upload")
+        if self.checkpoint is not None and self.job is None:
+            yield Complaint(("checkpoint",), "is for a job's weights")
+
+
+class Model(Component):
+    """What all share: `initialization`, drawn after construction in the list's order."""
+
+    initial_weights: InitialWeights | None = None
+    initialization: Annotated[list[Annotated[Initializer, INITIALIZERS]], Field(max_length=100)] = []
+
+    trains_on_data: ClassVar[bool] = True
+    # What patterns are matched with: the contract's names, `{i}` counting from 0.
+    parameter_names: ClassVar[tuple[str, ...]] = ()

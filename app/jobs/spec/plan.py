@@ -1,0 +1,220 @@
+"""What follows from the spec and the facts of its data: parts, shapes, steps; and the rules that need them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.datasets.errors import DatasetError
+from app.datasets.facts import Facts, FactsOf, UnknownDataset
+from app.jobs.spec.augment import augment_complaints
+from app.jobs.spec.base import Complaint
+from app.jobs.spec.data import Data, Inline, Parts, Split, Synthetic, shape_of_rows
+from app.jobs.spec.errors import SpecError
+from app.jobs.spec.job import JobSpec
+from app.jobs.spec.losses import Loss
+from app.jobs.spec.phases import Path
+from app.jobs.spec.prepared import prepared_facts
+from app.jobs.spec.preprocess import Tokenize
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Samples in each part."""
+
+    train: int
+    validation: int = 0
+    test: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much work a job is. Without data an epoch is one step."""
+
+    facts: Facts | None
+    counts: Counts
+    batches_per_epoch: int
+    steps_per_epoch: int  # updates of the weights
+    epochs: int
+    counted: bool = True  # False: a stream's samples are counted when it is cut; `counts` say which parts there are
+
+    @property
+    def steps(self) -> int | None:
+        return self.steps_per_epoch * self.epochs if self.counted else None
+
+
+def plan(spec: JobSpec, facts_of: FactsOf, *, samples: Counts | None = None) -> Plan:
+    """Raises SpecError: an unknown data set, a split beyond it, a preprocessor or a loss that does not fit it.
+
+    `samples`: what a stream of tokens came to, once it is cut into blocks.
+    """
+    epochs = sum(stage.epochs for stage in spec.stages())
+    if spec.data is None or spec.loss is None:
+        return Plan(None, Counts(1), 1, 1, epochs)
+    source = _source_facts(spec.data, spec.loss, facts_of)
+    counted = samples is not None or not is_stream(spec.data)
+    if samples is None:
+        counts = _parts_of_stream(source, spec.data) if not counted else part_counts(source, spec.data.split)
+        samples = replace(counts, **source.parts)
+    counts = samples
+    facts = prepared_facts(source, spec.data.preprocess)
+    batches = _batches(spec, counts) if counted else 1
+    complaints = [*_loss_complaints(spec.loss, facts)]
+    complaints += augment_complaints(spec.data.augment, facts.shape, facts.dtype)
+    if complaints:
+        raise SpecError.of(complaints)
+    return Plan(facts, counts, batches, -(-batches // spec.training.accumulate_steps), epochs, counted)
+
+
+def is_stream(data: Data) -> bool:
+    """Whether the samples are blocks of one stream of tokens."""
+    return any(isinstance(step, Tokenize) and step.block_size is not None for step in data.preprocess)
+
+
+def _parts_of_stream(source: Facts, data: Data) -> Counts:
+    """One sample for each part that there will be."""
+    if data.split.stratify:
+        raise SpecError.of([Complaint(("data", "split", "stratify"), "a stream of tokens has no classes to keep")])
+    return Counts(1, *(int(bool(getattr(data.split, part))) for part in ("validation", "test")))
+
+
+def _batches(spec: JobSpec, counts: Counts) -> int:
+    batch = spec.training.batch_size or 1
+    whole, rest = divmod(counts.train, batch)
+    if spec.training.drop_last and whole == 0:
+        raise SpecError.of(
+            [
+                Complaint(
+                    ("training", "drop_last"), f"leaves no batch: {counts.train} training samples, batches of {batch}"
+                )
+            ]
+        )
+    return whole if spec.training.drop_last or not rest else whole + 1
+
+
+def part_counts(facts: Facts, split: Split) -> Counts:
+    """Samples in each part, by the contract's rules. Raises SpecError where there are not that many."""
+    if split.stratify:
+        if not facts.class_counts:
+            raise SpecError.of([Complaint(("data", "split", "stratify"), "needs a data set with classes")])
+        parts = [split_sizes(n, split) for n in facts.class_counts]
+        sizes = tuple(sum(part[i] for part in parts) for i in range(3))
+    else:
+        sizes = split_sizes(facts.samples, split)
+    if sum(sizes) > facts.samples:
+        raise SpecError.of(
+            [Complaint(("data", "split"), f"asks for {sum(sizes)} samples, the data set has {facts.samples}")]
+        )
+    if sizes[0] == 0:
+        raise SpecError.of([Complaint(("data", "split", "train"), f"leaves no training sample of {facts.samples}")])
+    return Counts(*sizes)
+
+
+def split_sizes(n: int, split: Split) -> tuple[int, int, int]:
+    """(train, validation, test) of n samples: int(fraction * n); fractions that make up 1 leave training the rest."""
+    values = (split.train, split.validation, split.test)
+    train, validation, test = (value if value > 1 else int(value * n) for value in values)
+    if all(value <= 1 for value in values) and abs(sum(values) - 1) <= 1e-9:
+        train = n - int(validation) - int(test)
+    return int(train), int(validation), int(test)
+
+
+def _source_facts(data: Data, loss: Loss, facts_of: FactsOf) -> Facts:
+    """Facts of what the split cuts, with the sizes of the parts that it does not cut."""
+    if isinstance(data.dataset, Inline):
+        return _inline_facts(data.dataset, loss)
+    if isinstance(data.dataset, Synthetic):
+        return _synthetic_facts(data.dataset)
+    if not isinstance(data.dataset, Parts):
+        facts = _named_facts(str(data.dataset), data, facts_of, ("data", "dataset"))
+        for part in facts.parts:
+            if getattr(data.split, part):
+                detail = f"is left out: {data.dataset} has a {part} part of its own"
+                raise SpecError.of([Complaint(("data", "split", part), detail)])
+        return facts
+    train = _named_facts(data.dataset.train, data, facts_of, ("data", "dataset", "train"))
+    sizes: dict[str, int] = {}
+    for part in ("validation", "test"):
+        name = getattr(data.dataset, part)
+        if name is None:
+            continue
+        path = ("data", "dataset", part)
+        own = _named_facts(name, data, facts_of, path)
+        if own.shape != train.shape or own.dtype != train.dtype or own.columns != train.columns:
+            detail = (
+                f"has samples {list(own.shape)} of {own.dtype}, the training part {list(train.shape)} of {train.dtype}"
+            )
+            raise SpecError.of([Complaint(path, detail)])
+        if (own.classes is None) != (train.classes is None):
+            raise SpecError.of([Complaint(path, "has other targets than the training part: classes against numbers")])
+        sizes[part] = own.samples
+    return replace(train, parts=sizes)
+
+
+def _named_facts(name: str, data: Data, facts_of: FactsOf, path: Path) -> Facts:
+    columns = data.columns.model_dump(exclude_none=True) if data.columns is not None else None
+    try:
+        return facts_of(name) if columns is None else facts_of(name, columns)
+    except UnknownDataset as error:
+        raise SpecError.of([Complaint(path, str(error))]) from None
+    except DatasetError as error:
+        below = "" if error.pointer == "/file" else error.pointer
+        raise SpecError([{"pointer": f"/data/columns{below}", "detail": str(error)}]) from None
+
+
+def _inline_facts(inline: Inline, loss: Loss) -> Facts:
+    shape = shape_of_rows(inline.inputs)
+    if loss.target == "number" or (loss.target == "binary" and not _are_two_classes(inline.targets)):
+        width = math.prod(shape_of_rows(inline.targets)[1:])
+        return Facts(shape[0], shape[1:], target_width=width, reference="inline")
+    where = ("data", "dataset", "targets")
+    counts: dict[int, int] = {}
+    for index, target in enumerate(inline.targets):
+        value = target[0] if isinstance(target, list) and len(target) == 1 else target
+        if isinstance(value, list) or value != int(value) or not 0 <= value < 1_000_000:
+            raise SpecError.of(
+                [Complaint((*where, index), f"must be a class from 0 on: {loss.type} takes class indices")]
+            )
+        counts[int(value)] = counts.get(int(value), 0) + 1
+    classes = max(counts) + 1
+    return Facts(
+        shape[0],
+        shape[1:],
+        classes=classes,
+        class_counts=tuple(counts.get(c, 0) for c in range(classes)),
+        reference="inline",
+    )
+
+
+def _are_two_classes(targets: list[Any]) -> bool:
+    flat = [target[0] if isinstance(target, list) and len(target) == 1 else target for target in targets]
+    return all(target in (0, 1) for target in flat if not isinstance(target, list)) and not any(
+        isinstance(target, list) for target in flat
+    )
+
+
+def _synthetic_facts(synthetic: Synthetic) -> Facts:
+    shape = tuple(synthetic.shape)
+    if synthetic.task == "regression":
+        return Facts(synthetic.samples, shape, dtype="float32", reference="synthetic")
+    if synthetic.task == "classification":
+        return Facts(synthetic.samples, shape, dtype="float32", classes=synthetic.classes, reference="synthetic")
+    return Facts(
+        synthetic.samples,
+        shape,
+        dtype="int64",
+        classes=synthetic.classes,
+        vocabulary=synthetic.classes,
+        target_shape=shape,
+        reference="synthetic",
+    )
+
+
+def _loss_complaints(loss: Loss, facts: Facts) -> Iterator[Complaint]:
+    if loss.target == "class" and facts.classes is None:
+        yield Complaint(("loss", "type"), f"{loss.type} needs classes, the targets of this data set are numbers")
+    if loss.target == "binary" and facts.classes not in (None, 2):
+        yield Complaint(("loss", "type"), f"{loss.type} is for two classes, this data set has {facts.classes}")
+    weight = getattr(loss, "weight", None)
+    if weight is not None and loss.target == "class" and facts.classes is not None and len(weight) != facts.classes:
+        yield Complaint(("loss", "weight"), f"has {len(weight)} values for {facts.classes} classes")

@@ -1,0 +1,42 @@
+"""Why a queued job waits, in one sentence, worked out when somebody asks."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.jobs import repository
+from app.jobs.repository import Row
+from app.projects import quotas
+
+
+def explain(session: Session, jobs: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """`waiting` for each of the jobs that is queued: {"reason", "detail", "position", "since"}."""
+    queued = [job for job in jobs if job["status"] == "queued"]
+    if not queued:
+        return {}
+    workers = [worker for worker in repository.live_workers(session) if worker["state"] == "active"]
+    blocks = quotas.blocks(session, {job["project_id"] for job in queued})
+    positions = repository.queue_positions(session, [job["id"] for job in queued])
+    return {job["id"]: why(job, workers, positions.get(job["id"]), blocks.get(job["project_id"])) for job in queued}
+
+
+def why(job: Row, workers: Sequence[Row], position: int | None, blocked: str | None) -> dict[str, Any]:
+    stored = job["waiting"]
+    later = job["available_at"] > datetime.now(UTC)
+    if stored is not None and (later or stored["reason"] != "backoff"):
+        return {"position": None, "since": job["queued_at"], **stored}
+    if later:
+        detail = f"It is tried again at {job['available_at']:%H:%M:%S} UTC."
+        return {"reason": "backoff", "detail": detail, "position": None, "since": job["queued_at"]}
+    if blocked is not None:
+        return {"reason": "quota", "detail": blocked, "position": position, "since": job["queued_at"]}
+    fitting = [w for w in workers if w["queue"] == job["queue"] and set(job["labels"]) <= set(w["labels"])]
+    if not fitting:
+        labels = f" with the labels {', '.join(job['labels'])}" if job["labels"] else ""
+        detail = f"No live worker takes jobs of the queue '{job['queue']}'{labels}."
+        return {"reason": "no_worker", "detail": detail, "position": position, "since": job["queued_at"]}
+    slots = sum(worker["slots"] for worker in fitting)
+    detail = f"Number {position} in the queue '{job['queue']}', which has {slots} slot{'s' * (slots != 1)}."
+    return {"reason": "capacity", "detail": detail, "position": position, "since": job["queued_at"]}

@@ -1,0 +1,130 @@
+"""A job's rows over HTTP: epochs, steps, events, attempts, logs."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.dependencies import (
+    CurrentProject,
+    JobId,
+    NotificationsDep,
+    SessionDep,
+    Wait,
+    allow,
+    in_session,
+    reply,
+)
+from app.jobs.examples import EPOCH
+from app.notifications import Notifications
+from app.openapi import errors
+from app.records import service
+from app.records.schemas import AttemptList, EpochList, EventList, Log, StepList
+from app.records.service import Found, Kind
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["rows"], dependencies=[Depends(allow("read"))])
+
+AfterSeq = Annotated[int, Query(ge=0, lt=2**63, description="The highest seq already seen")]
+RowLimit = Annotated[int, Query(ge=1, le=10_000)]
+Format = Literal["json", "csv"]
+MaxPoints = Annotated[int | None, Query(ge=1, le=10_000, description="The whole run, thinned; instead of after_seq")]
+
+
+def responses(model: type[Any], example: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    """A list of rows as JSON, or as CSV with `format=csv`."""
+    content: dict[str, Any] = {"text/csv": {"schema": {"type": "string"}}}
+    if example is not None:
+        listed = {"object": "list", "data": [example], "last_seq": example["seq"], "has_more": False}
+        content["application/json"] = {"example": listed}
+    return {200: {"model": model, "content": content}, **errors()}
+
+
+async def rows(
+    kind: Kind, job_id: str, project: str, notifications: Notifications, after_seq: int, limit: int, wait: float
+) -> Found:
+    """Rows past `after_seq`, held until there is one or the job has ended."""
+
+    async def look() -> tuple[bool, Found]:
+        found = await in_session(project, lambda s: service.rows_after(s, kind, job_id, after_seq, limit))
+        return bool(found.data) or found.ended, found
+
+    return await notifications.hold(job_id, wait, look)
+
+
+def answer(found: Found, format: Format) -> Response:
+    if format == "csv":
+        return Response(service.as_csv(found.data), media_type="text/csv; charset=utf-8")
+    return reply(found.document())
+
+
+@router.get("/epochs", responses=responses(EpochList, EPOCH))
+async def list_epochs(
+    job_id: JobId,
+    project: CurrentProject,
+    notifications: NotificationsDep,
+    after_seq: AfterSeq = 0,
+    limit: RowLimit = 1000,
+    wait: Wait = 0,
+    format: Format = "json",
+    max_points: MaxPoints = None,
+) -> Response:
+    """One row for each epoch. `wait` holds the answer until a row past `after_seq` is there or the job has ended."""
+    if max_points is not None:
+        found = await in_session(project, lambda s: service.thinned(s, service.EPOCHS, job_id, max_points))
+    else:
+        found = await rows(service.EPOCHS, job_id, project, notifications, after_seq, limit, wait)
+    return answer(found, format)
+
+
+@router.get("/steps", responses=responses(StepList))
+async def list_steps(
+    job_id: JobId,
+    project: CurrentProject,
+    notifications: NotificationsDep,
+    after_seq: AfterSeq = 0,
+    limit: RowLimit = 1000,
+    wait: Wait = 0,
+    format: Format = "json",
+    max_points: MaxPoints = None,
+) -> Response:
+    """The step series: a row each `log_every_steps`."""
+    if max_points is not None:
+        found = await in_session(project, lambda s: service.thinned(s, service.STEPS, job_id, max_points))
+    else:
+        found = await rows(service.STEPS, job_id, project, notifications, after_seq, limit, wait)
+    return answer(found, format)
+
+
+@router.get("/events", responses=responses(EventList))
+async def list_events(
+    job_id: JobId,
+    project: CurrentProject,
+    notifications: NotificationsDep,
+    after_seq: AfterSeq = 0,
+    limit: RowLimit = 1000,
+    wait: Wait = 0,
+    format: Format = "json",
+) -> Response:
+    """What happened to the job."""
+    return answer(await rows(service.EVENTS, job_id, project, notifications, after_seq, limit, wait), format)
+
+
+@router.get("/attempts", responses={200: {"model": AttemptList}, **errors()})
+def list_attempts(
+    job_id: JobId,
+    session: SessionDep,
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 200,
+) -> Response:
+    """Each claim of the job by a worker, and how it ended."""
+    return reply(service.list_attempts(session, job_id, after, limit))
+
+
+@router.get("/logs", responses={200: {"model": Log}, **errors()})
+def show_log(
+    job_id: JobId,
+    session: SessionDep,
+    attempt: Annotated[int | None, Query(ge=1, lt=2**63, description="Left out: the newest")] = None,
+    tail: Annotated[int, Query(ge=1, le=100_000)] = 200,
+) -> Response:
+    """The last lines that an attempt's trainer wrote to stderr."""
+    return reply(service.tail(session, job_id, attempt, tail))

@@ -1,0 +1,1 @@
+"""Weights that jobs start from: uploaded, or another job's checkpoint."""
