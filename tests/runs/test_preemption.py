@@ -1,0 +1,37 @@
+"""Slots shared in time: whoever makes room loses nothing, and comes out as if it had never been asked."""
+
+import time
+
+import pytest
+
+from tests.worker.conftest import Workers, example, submit
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+SLICE_SECONDS = 1.5
+
+
+@pytest.mark.slow
+def test_an_idle_project_starts_within_a_slice(workers: Workers) -> None:
+    workers.environment["DESCENT_SLICE_SECONDS"] = str(SLICE_SECONDS)
+    workers.start("--slots", "cpu=2")
+    long = example("digits-cnn-adam", 100, checkpoint={"every_seconds": 600})
+    both = [submit(long, project="prj_a") for _ in range(2)]
+    for job_id in both:
+        workers.trained(job_id, 2)
+    time.sleep(SLICE_SECONDS)  # whoever would be asked has had its slice
+    submitted_at = time.monotonic()
+    short = submit(example("iris-mlp-adam", 3), project="prj_b")
+    workers.until(lambda: workers.job(short)["started_at"] is not None)
+    waited = time.monotonic() - submitted_at
+    assert workers.ended(short)["status"] == "succeeded"
+    jobs = [workers.ended(job_id, 150) for job_id in both]
+    assert [(job["status"], job["failures"]) for job in jobs] == [("succeeded", 0)] * 2
+    preempted = [job_id for job_id in both if "preempted" in workers.events(job_id)]
+    assert len(preempted) == 1  # the other one is the run left alone
+    assert workers.causes(preempted[0])[0] == "preempted"
+    repeated = "SELECT steps_repeated FROM attempt WHERE job_id = %s AND attempt = 2"
+    assert workers.rows(repeated, preempted[0])[0]["steps_repeated"] == 0
+    assert workers.epochs(both[0]) == workers.epochs(both[1])
+    assert workers.final_weights(both[0]) == workers.final_weights(both[1])
+    assert waited < SLICE_SECONDS + 5, "with the sweeper looking each second, on a busy machine"

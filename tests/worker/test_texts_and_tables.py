@@ -1,0 +1,139 @@
+"""Text, columns and parts: from a source that stands for uploads to the tensor file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from app.datasets.facts import Facts
+from app.jobs.spec import SpecError, plan, resolve, validate
+from app.jobs.spec.preprocess import Tokenize
+from tests.app.spec.documents import IRIS, changed
+from worker.data import prepare, vocabulary_size
+from worker.datasets.sources import Source
+from worker.datasets.tables import Columns
+from worker.datasets.tokenize import Vocabulary, tokens_of
+from worker.translate import translate
+
+TEXTS = ["The cat sat.", "the dog sat!", "A cat", ""]
+ROWS = [[0.0, 1.0], [1.0, float("nan")], [2.0, 3.0], [0.0, 5.0]]
+NAN = float("nan")
+
+
+def facts_of(reference: str, columns: Mapping[str, Any] | None = None, /) -> Facts:
+    if reference == "ds_texts":
+        return Facts(4, (), "text", 2, class_counts=(2, 2), reference=reference)
+    return Facts(
+        4,
+        (2,),
+        classes=2,
+        class_counts=(2, 2),
+        reference=reference,
+        columns=("colour", "size"),
+        categories={"colour": ("blue", "green", "red")},
+        missing=("size",),
+    )
+
+
+def source_of(
+    reference: str, columns: Mapping[str, Any] | None, target: str, like: Source | None = None, /
+) -> dict[str, Source]:
+    targets = torch.tensor([0, 1, 0, 1])
+    if reference == "ds_texts":
+        return {"train": Source(TEXTS, targets)}
+    known = Columns(("colour", "size"), {"colour": ("blue", "green", "red")})
+    return {"train": Source(torch.tensor(ROWS, dtype=torch.float64), targets, torch.tensor([1.0, 2, 3, 4]), known)}
+
+
+def tensors(data: dict[str, Any], store: Path) -> dict[str, torch.Tensor]:
+    spec = validate(resolve(validate(changed(IRIS, {"/data": data})), facts_of))
+    prepared = prepare(spec, store, facts_of=facts_of, source_of=source_of)
+    assert prepared is not None
+    return load_file(prepared["file"])
+
+
+@pytest.mark.parametrize(
+    ("options", "tokens"),
+    [
+        ({"level": "word", "lowercase": True}, ["hé", "said", ":", "no", "!"]),
+        ({"level": "character"}, list("Hé said: NO!")),
+        ({"level": "byte"}, [f"{b:02x}" for b in "Hé said: NO!".encode()]),
+    ],
+)
+def test_a_text_is_normalised_and_cut(options: dict[str, Any], tokens: list[str]) -> None:
+    assert tokens_of("He\u0301 said: NO!", Tokenize(type="Tokenize", max_length=9, **options)) == tokens
+
+
+def test_the_vocabulary_is_by_count_then_code_point() -> None:
+    step = Tokenize(type="Tokenize", max_length=3, max_vocab=6, lowercase=True)
+    vocabulary = Vocabulary.of(TEXTS, step)
+    assert vocabulary.tokens == ["<pad>", "<unk>", "cat", "sat", "the", "!"]
+    inputs, lengths = vocabulary.numbers(["the cat flew away", ""], step)
+    assert inputs.tolist() == [[4, 2, 1], [1, 0, 0]]
+    assert lengths.tolist() == [3, 1]
+
+
+def test_texts_become_tokens_and_the_model_takes_the_vocabularys_size(tmp_path: Path) -> None:
+    tokenize = {"type": "Tokenize", "max_length": 4, "lowercase": True}
+    data = {"dataset": "ds_texts", "split": {"train": 0.5, "validation": 0.5}, "preprocess": [tokenize]}
+    found = tensors(data, tmp_path)
+    assert found["train.inputs"].shape == (2, 4)
+    assert found["train.lengths"].tolist() == (found["train.inputs"] != 0).sum(1).tolist()
+    model = {"type": "LSTMClassifier", "embedding_dim": 3, "hidden_size": 2}
+    resolved = resolve(validate(changed(IRIS, {"/data": data, "/model": model})), facts_of)
+    prepared = prepare(validate(resolved), tmp_path, facts_of=facts_of, source_of=source_of)
+    size = vocabulary_size(prepared)
+    assert size is not None
+    assert size < 12
+    config = translate(resolved, data=prepared, run={}, facts_of=facts_of)
+    assert config["model"]["num_embeddings"] == size
+    assert config["model"]["out_features"] == 2
+
+
+def test_columns_are_imputed_and_spread(tmp_path: Path) -> None:
+    steps = [{"type": "Impute", "strategy": "median"}, {"type": "OneHot", "columns": ["colour"]}]
+    data = {"dataset": "ds_rows", "split": {"train": 1.0}, "preprocess": steps}
+    work = plan(validate(changed(IRIS, {"/data": data})), facts_of)
+    assert work.facts is not None
+    assert (work.facts.shape, work.facts.columns) == ((4,), ("colour=blue", "colour=green", "colour=red", "size"))
+    found = tensors(data, tmp_path)
+    order = torch.randperm(4, generator=torch.Generator().manual_seed(0))
+    expected = torch.tensor([[1.0, 0, 0, 1], [0, 1, 0, 3], [0, 0, 1, 3], [1, 0, 0, 5]])
+    assert torch.equal(found["train.inputs"], expected[order])
+    assert torch.equal(found["train.weights"], torch.tensor([1.0, 2, 3, 4])[order])
+
+
+@pytest.mark.parametrize(
+    ("steps", "pointer", "words"),
+    [
+        ([], "/data/preprocess", "'colour' is text"),
+        ([{"type": "Ordinal", "columns": ["colour"]}], "/data/preprocess", "'size' has missing values"),
+        ([{"type": "OneHot", "columns": ["color"]}], "/data/preprocess/0/columns/0", "no input column"),
+        ([{"type": "OneHot", "columns": ["size"]}], "/data/preprocess/0/columns/0", "no column of text"),
+        ([{"type": "Tokenize", "max_length": 3}], "/data/preprocess/0", "takes texts"),
+    ],
+)
+def test_columns_that_are_no_numbers_are_refused(steps: list[dict[str, Any]], pointer: str, words: str) -> None:
+    data = {"dataset": "ds_rows", "preprocess": steps}
+    with pytest.raises(SpecError) as caught:
+        resolve(validate(changed(IRIS, {"/data": data})), facts_of)
+    assert caught.value.errors[0]["pointer"] == pointer
+    assert words in caught.value.errors[0]["detail"]
+
+
+def test_parts_of_their_own_are_not_cut(tmp_path: Path) -> None:
+    steps = [{"type": "Impute"}, {"type": "Ordinal", "columns": ["colour"]}]
+    data = {
+        "dataset": {"train": "ds_a", "test": "ds_b"},
+        "split": {"train": 0.5, "validation": 0.5},
+        "preprocess": steps,
+    }
+    work = plan(validate(changed(IRIS, {"/data": data})), facts_of)
+    assert (work.counts.train, work.counts.validation, work.counts.test) == (2, 2, 4)
+    found = tensors(data, tmp_path)
+    assert [len(found[f"{part}.inputs"]) for part in ("train", "validation", "test")] == [2, 2, 4]
+    with pytest.raises(SpecError, match="own test part is used"):
+        validate(changed(IRIS, {"/data": {**data, "split": {"train": 0.5, "test": 0.5}}}))
