@@ -89,7 +89,7 @@ def test_the_list_follows_what_happens(
         add_epoch(first["id"], epoch, train_loss=1 / epoch)
     row = f".job[data-id={first['id']}]"
     browser.wait(lambda: "0.25" in browser.text(f"{row} .numbers"))
-    assert "4 / 4 epochs" in browser.text(row)
+    browser.wait(lambda: "4 / 4 epochs" in browser.text(row))
     browser.wait(lambda: browser.run("return document.querySelector(arguments[0]).getAttribute('d')", f"{row} .c0"))
     browser.click(f"{row} input")
     browser.wait(lambda: "first 0.25" in browser.text(".legend"))
@@ -110,14 +110,12 @@ def test_a_job_is_drawn_while_it_runs(
     add_epoch(job["id"], 2, train_loss=math.nan, learning_rates=[0.01, 0.001])
     add_epoch(job["id"], 3, train_loss=0.5, learning_rates=[0.005, 0.0005], attempt=2)
     browser.wait(lambda: "train 0.5" in browser.text(".charts"))
-    texts = browser.text(".charts")
-    assert "validation 0.3" in texts
-    assert "group 0 0.005" in texts
-    assert "group 1 5e-4" in texts
+    for shown in ("validation 0.3", "group 0 0.005", "group 1 5e-4"):
+        browser.wait(lambda shown=shown: shown in browser.text(".charts"))
     curve = str(browser.run("return document.querySelector('.chart .c0').getAttribute('d')"))
     assert curve.count("M") == 2  # the loss that is not a number is a gap
-    assert browser.count(".mark") >= 1
-    assert "started" in browser.text(".events")
+    browser.wait(lambda: browser.count(".mark") >= 1)
+    browser.wait(lambda: "started" in browser.text(".events"))
     end_job(job["id"], "failed")
     browser.wait(lambda: browser.text(".head .badge") == "failed")
     browser.wait(lambda: browser.text("[data-move=resume]") == "Resume")
@@ -132,6 +130,7 @@ def test_buttons_move_a_job(browser: Browser, address: str, api: Api) -> None:
     browser.click("[data-move=resume]")
     browser.wait(lambda: browser.text(".head .badge") == "queued")
     browser.click("[data-move=cancel]")
+    browser.wait(lambda: browser.text("[data-move=cancel]") != "Cancel")
     assert api.get(f"/v1/jobs/{job['id']}").json()["status"] == "queued"  # it asks once more
     browser.click("[data-move=cancel]")
     browser.wait(lambda: browser.text(".head .badge") == "cancelled")
