@@ -42,9 +42,9 @@ def check_in(session: Session, store: Path) -> None:
                 f"The store {store} is not the one of this database: it has no {NAME}. Each host must see the same"
                 " folder (DESCENT_STORE_URL); a restored copy needs the file too."
             )
-        mark = secrets.token_hex(8)
-        write(store / NAME, {"id": installation.id, "store": mark})
-        session.execute(update(Installation).values(store=mark))
+        new = secrets.token_hex(8)
+        mark(store / NAME, {"id": installation.id, "store": new})
+        session.execute(update(Installation).values(store=new))
     elif found.get("id") != installation.id:
         raise WrongStore(
             f"The store {store} belongs to the installation {found.get('id')}, the database to {installation.id}:"
@@ -65,6 +65,14 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise WrongStore(f"{path} cannot be read: {error}") from error
     return found
+
+
+def mark(path: Path, content: dict[str, str]) -> None:
+    """Raises WrongStore for a store that nobody can write to."""
+    try:
+        write(path, content)
+    except OSError as error:
+        raise WrongStore(f"{path} cannot be written: {error}") from error
 
 
 def write(path: Path, content: dict[str, str]) -> None:

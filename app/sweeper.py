@@ -1,11 +1,14 @@
 """The sweeper: a thread that takes back expired leases and rings for queued jobs. Any number of copies are safe."""
 
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import installation
 from app.database import session_scope
 from app.jobs import leases
 from app.queue import ring
@@ -16,11 +19,20 @@ logger = logging.getLogger(__name__)
 Chore = Callable[[], object]
 
 
-class Sweeper:
-    """Runs each `sweep_seconds`, or at once when poked. A chore is done before each sweep."""
+def stop_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
-    def __init__(self, chore: Chore = lambda: None) -> None:
-        self._chore = chore
+
+class Sweeper:
+    """Runs each `sweep_seconds`, or at once when poked. A chore is done before each sweep.
+
+    Nothing is done before database and store were found to belong together; where they do not, the process stops.
+    """
+
+    def __init__(self, chore: Chore = lambda: None, refuse: Chore = stop_this_process) -> None:
+        self._chore, self._refuse = chore, refuse
+        self.checked = False
+        self.wrong = False
         self._woken = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
@@ -40,8 +52,16 @@ class Sweeper:
         while not self._stopping:
             self._woken.clear()
             try:
+                if not self.checked:
+                    installation.check()
+                    self.checked = True
                 self._chore()
                 sweep_once()
+            except installation.WrongStore as error:
+                self.wrong = True
+                logger.error("stopped: %s", error)
+                self._refuse()
+                return
             except SQLAlchemyError as error:
                 logger.warning("nothing swept: the database is away (%s)", type(error).__name__)
             except Exception:

@@ -35,8 +35,10 @@ class Doubts:
         self._crashed: list[str] = []
 
     def add(self, job_id: str, fault: str | None) -> bool:
-        """Take in how an attempt ended. True: the worker is cordoned now, and checks itself until it is sound."""
+        """Take in how an attempt ended (None: well). True: the worker is cordoned now, and checks itself."""
         with self._lock:
+            if fault == "unclear":
+                return False
             if fault is None:
                 self._crashed.clear()
                 return False

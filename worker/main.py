@@ -93,7 +93,7 @@ class Host:
         if not status:
             sweeper.stop()
         stop_stewarding()
-        return status
+        return installation.EX_CONFIG if sweeper.wrong else status
 
     def _stop(self, number: int, frame: object) -> None:
         self._stops += 1

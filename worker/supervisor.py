@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -41,7 +41,8 @@ OUTAGE_ROWS = 20_000
 """With so many rows waiting for the database, the trainer waits too."""
 GIVE_UP_SECONDS = 20.0
 """A worker told to stop waits for the database so long; then the lease runs out."""
-DEVICE = "device_error"
+Fault = Literal["crash", "device_error", "unclear"]
+DEVICE: Fault = "device_error"
 DISK = ("disk_full", "checkpoint_failed")
 
 
@@ -73,11 +74,14 @@ class Outcome:
     """As waitpid tells it; None when the warm parent died and took the trainer along."""
 
 
-def fault_of(outcome: Outcome) -> str | None:
-    """What may be this worker's doing: a trainer that died by itself, a device that failed it."""
+def fault_of(outcome: Outcome) -> Fault | None:
+    """What may be this worker's doing: a trainer that died by itself, a device that failed it. None: it works.
+
+    A trainer that was killed, for its memory or because it was asked to stop and did not, says nothing of the worker.
+    """
     if outcome.end is not None:
         return DEVICE if (outcome.end.get("error") or {}).get("code") == DEVICE else None
-    return "crash" if outcome.killed is None and outcome.status is not None else None
+    return "crash" if outcome.killed is None and outcome.status is not None else "unclear"
 
 
 class Supervisor:
@@ -85,8 +89,8 @@ class Supervisor:
 
     def __init__(self, claimed: Claimed, channel: socket.socket, draining: Callable[[], bool], worker_id: str) -> None:
         self._worker_id = worker_id
-        self.fault: str | None = None
-        """At the end: a crash or a device error, which may be the worker's fault and not the job's."""
+        self.fault: Fault | None = "unclear"
+        """At the end: a crash or a device error may be the worker's fault and not the job's."""
         self._claimed, self._channel, self._draining = claimed, channel, draining
         self._settings = get_settings()
         self._recorder = Recorder(claimed)

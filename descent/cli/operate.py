@@ -194,7 +194,7 @@ def api(
     with server_parts():
         from app.local.uvicorn_server import serve
     connect_servers(state)
-    serve(host, port)
+    raise typer.Exit(serve(host, port))
 
 
 @app.command(rich_help_panel=OPERATE)

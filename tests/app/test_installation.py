@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from app import installation, orphans
 from app.ids import new_id
 from app.installation import WrongStore
 from app.models import Checkpoint, Installation, Job, Project
+from app.sweeper import Sweeper
+from tests.conftest import clear_caches
 
 HOUR = 3600.0
 
@@ -49,12 +52,40 @@ def test_what_does_not_belong_together_is_told_apart(
         installation.check()
 
 
-def test_a_worker_does_not_start_on_the_wrong_store(service: dict[str, str], store: Path) -> None:
+PROCESSES = {
+    "worker": ["worker.main", "--slots", "cpu=1"],
+    "previews": ["worker.main", "--queues", "previews"],
+    "api": ["descent", "api", "--port", "0"],
+}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_nothing_starts_on_the_wrong_store(service: dict[str, str], store: Path, process: str) -> None:
     (store / "installation.json").write_text('{"id": "ins_other", "store": "x"}')
-    command = [sys.executable, "-m", "worker.main", "--slots", "cpu=1"]
+    command = [sys.executable, "-m", *PROCESSES[process]]
     done = subprocess.run(command, env=service, capture_output=True, text=True, timeout=60)
     assert done.returncode == installation.EX_CONFIG
+    assert "not started: " in done.stderr
     assert "belongs to the installation ins_other" in done.stderr
+
+
+def test_a_process_that_could_not_ask_at_its_start_stops_later(service: dict[str, str], store: Path) -> None:
+    installation.check()
+    (store / "installation.json").unlink()
+    swept, refused = threading.Event(), threading.Event()
+    sweeper = Sweeper(swept.set, refused.set)
+    sweeper.start()
+    assert refused.wait(60)
+    sweeper.stop()
+    assert sweeper.wrong
+    assert not swept.is_set()
+
+
+def test_a_store_that_cannot_be_written_is_told(service: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENT_STORE_URL", "/proc/descent")
+    clear_caches()
+    with pytest.raises(WrongStore, match="cannot be written"):
+        installation.check()
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.models import Job, Worker
+from app.jobs.journal import record_event
+from app.jobs.lifecycle import ENDED
+from app.models import Event, Job, Worker
 
 BEAT = text("""
 UPDATE worker SET heartbeat_at = now(), state = CASE state WHEN 'gone' THEN 'active' ELSE state END
@@ -25,12 +27,29 @@ def beat(session: Session, worker_id: str) -> str | None:
     return state
 
 
+FORGIVEN = 3
+"""So many times a job: those that bring every worker into doubt must come to an end."""
+
+
 def doubt(session: Session, worker_id: str, reason: str, job_ids: Sequence[str]) -> None:
     """The worker cordons itself; what it did to these jobs does not count against them."""
     values = {"state": "cordoned", "reason": reason}
     session.execute(update(Worker).where(Worker.id == worker_id, Worker.state == "active").values(**values))
+    lost = (Job.id.in_(job_ids), Job.failures > 0, Job.status.not_in(ENDED))
+    for job_id in session.scalars(select(Job.id).where(*lost).order_by(Job.id).with_for_update()).all():
+        forgive(session, job_id, reason)
+
+
+def forgive(session: Session, job_id: str, reason: str) -> None:
+    before = select(func.count()).where(Event.job_id == job_id, Event.type == "forgiven")
+    if (session.scalar(before) or 0) >= FORGIVEN:
+        return
     fewer = {"failures": func.greatest(Job.failures - 1, 0), "available_at": func.now(), "waiting": None}
-    session.execute(update(Job).where(Job.id.in_(job_ids), Job.status == "queued").values(**fewer))
+    session.execute(update(Job).where(Job.id == job_id).values(**fewer))
+    message = (
+        f"The lost attempt does not count: its worker doubts itself ({reason}) and takes no jobs until it is sound."
+    )
+    record_event(session, job_id, "forgiven", message)
 
 
 def trust(session: Session, worker_id: str, reason: str) -> None:
