@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ARRAY, RowMapping, Text, cast, delete, desc, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from app.models import Epoch, Worker
+from app.models import Epoch, Installation, Worker
 from app.models.base import Base
 
 JOB = Base.metadata.tables["job"]
@@ -99,6 +100,11 @@ def live_workers(session: Session) -> list[Row]:
     recent = Worker.heartbeat_at > func.now() - text(f"interval '{LIVE_SECONDS} seconds'")
     statement = select(Worker.__table__).where(recent, Worker.state != "gone").order_by(Worker.id)
     return list(session.execute(statement).mappings())
+
+
+def queue_paused_at(session: Session) -> datetime | None:
+    """Since when nothing is claimed; None while the queue goes on."""
+    return session.scalar(select(Installation.queue_paused_at))
 
 
 def request_attention(session: Session, job_id: str) -> None:

@@ -19,7 +19,18 @@ def explain(session: Session, jobs: Sequence[Row]) -> dict[str, dict[str, Any]]:
     workers = [worker for worker in repository.live_workers(session) if worker["state"] == "active"]
     blocks = quotas.blocks(session, {job["project_id"] for job in queued})
     positions = repository.queue_positions(session, [job["id"] for job in queued])
-    return {job["id"]: why(job, workers, positions.get(job["id"]), blocks.get(job["project_id"])) for job in queued}
+    paused_at = repository.queue_paused_at(session)
+    found = {}
+    for job in queued:
+        reason = why(job, workers, positions.get(job["id"]), blocks.get(job["project_id"]))
+        found[job["id"]] = reason if paused_at is None else paused(reason, paused_at)
+    return found
+
+
+def paused(otherwise: dict[str, Any], paused_at: datetime) -> dict[str, Any]:
+    """It comes before every other reason: the job keeps its place."""
+    detail = f"An operator paused the queue at {paused_at:%Y-%m-%dT%H:%M:%SZ}: no job starts until it is resumed."
+    return {**otherwise, "reason": "queue_paused", "detail": detail, "since": max(paused_at, otherwise["since"])}
 
 
 def why(job: Row, workers: Sequence[Row], position: int | None, blocked: str | None) -> dict[str, Any]:

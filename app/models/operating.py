@@ -21,6 +21,8 @@ class Installation(Base):
     """The mark that the store's own file carries too; NULL until a process has met the store."""
     alert: Mapped[dict[str, Any] | None]
     """What an operator must look at: {"code", "detail", "since"}"""
+    queue_paused_at: Mapped[datetime | None]
+    """Since when no job is claimed, by an operator's word."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Header, Path, Response
 from app.catalog import catalog
 from app.dependencies import CurrentPrincipal, SessionDep, Text, allow, reply
 from app.openapi import errors
-from app.operating import metrics, service
+from app.operating import metrics, queues, service
 from app.operating.schemas import Catalog, Health, Me, QueueList, Readiness, Worker, WorkerList
 from app.rendering import render
 
 router = APIRouter(tags=["operating"])
 READ = [Depends(allow("read"))]
+ADMIN = [Depends(allow("admin"))]
 
 
 @router.get("/healthz", responses={200: {"model": Health}})
@@ -62,21 +63,38 @@ def list_workers(session: SessionDep) -> Response:
 @router.post(
     "/v1/workers/{worker_id}/{command}",
     status_code=202,
-    dependencies=[Depends(allow("admin"))],
+    dependencies=ADMIN,
     responses={200: {"model": Worker, "description": "It is so already"}, 202: {"model": Worker}, **errors(409)},
 )
 def command_worker(
-    worker_id: Annotated[Text, Path(max_length=64)], command: service.Command, session: SessionDep
+    worker_id: Annotated[Text, Path(max_length=64)],
+    command: service.Command,
+    caller: CurrentPrincipal,
+    session: SessionDep,
 ) -> Response:
     """Cordon: it takes no new jobs. Uncordon: it does again. Drain: it puts its jobs aside and takes no others."""
-    document, changed = service.command_worker(session, worker_id, command)
+    document, changed = service.command_worker(session, caller, worker_id, command)
     return reply(document, 202 if changed else 200)
 
 
 @router.get("/v1/queue", dependencies=READ, responses={200: {"model": QueueList}, **errors()})
 def list_queues(session: SessionDep) -> Response:
     """How long the queues are, and why."""
-    return reply(service.queues(session))
+    return reply(queues.queues(session))
+
+
+@router.post("/v1/queue/pause", dependencies=ADMIN, responses={200: {"model": QueueList}, **errors()})
+def pause_queue(caller: CurrentPrincipal, session: SessionDep) -> Response:
+    """No queued job starts from now on, in no project; those that run go on. Takes a key for all projects."""
+    queues.pause(session, caller)
+    return reply(queues.queues(session))
+
+
+@router.post("/v1/queue/resume", dependencies=ADMIN, responses={200: {"model": QueueList}, **errors()})
+def resume_queue(caller: CurrentPrincipal, session: SessionDep) -> Response:
+    """Queued jobs start again, in the order they would have. Takes a key for all projects."""
+    queues.resume(session, caller)
+    return reply(queues.queues(session))
 
 
 @router.get(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, select, text, update
+from sqlalchemy import RowMapping, func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.models import Installation, Job, Worker
@@ -33,6 +33,18 @@ def alert(session: Session) -> str | None:
 
 def set_worker_state(session: Session, worker_id: str, state: str, reason: str | None) -> None:
     session.execute(update(Worker).where(Worker.id == worker_id).values(state=state, reason=reason))
+
+
+def pause_queue(session: Session) -> bool:
+    """Claims that are under way are waited for: they hold the lock shared."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('descent:claims', 0))"))
+    statement = update(Installation).where(Installation.queue_paused_at.is_(None)).values(queue_paused_at=func.now())
+    return session.execute(statement.returning(Installation.id)).first() is not None
+
+
+def resume_queue(session: Session) -> bool:
+    statement = update(Installation).where(Installation.queue_paused_at.is_not(None)).values(queue_paused_at=None)
+    return session.execute(statement.returning(Installation.id)).first() is not None
 
 
 def queue_lengths(session: Session) -> list[Row]:

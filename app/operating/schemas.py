@@ -82,4 +82,5 @@ class Queue(Reply):
 class QueueList(Reply):
     object: Literal["list"]
     data: list[Queue]
+    paused_at: datetime | None
     has_more: bool

@@ -1,7 +1,6 @@
 """Whether the service can do its work, who does it, and what waits."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from app.operating import repository
 from app.previews import service as previews
 from app.projects import quotas
 from app.projects import repository as projects
+from app.projects.administration import everywhere
 from app.projects.principals import Principal
 
 Part = dict[str, Any]
@@ -114,8 +114,14 @@ def workers(session: ProjectSession) -> dict[str, Any]:
     }
 
 
-def command_worker(session: ProjectSession, worker_id: str, command: Command) -> tuple[dict[str, Any], bool]:
-    """The worker, and whether it changed. It hears of it with its next heartbeat. Raises NotFound, Conflict."""
+def command_worker(
+    session: ProjectSession, caller: Principal, worker_id: str, command: Command
+) -> tuple[dict[str, Any], bool]:
+    """The worker, and whether it changed. It hears of it with its next heartbeat.
+
+    Raises Forbidden (a worker is everybody's), NotFound, Conflict.
+    """
+    everywhere(caller)
     row = next((row for row in live_workers(session) if row["id"] == worker_id), None)
     if row is None:
         raise NotFound("There is no such live worker.")
@@ -133,29 +139,3 @@ def command_worker(session: ProjectSession, worker_id: str, command: Command) ->
 def worker_document(row: Mapping[str, Any], jobs: list[str]) -> dict[str, Any]:
     shown = ("host", "pid", "queue", "device", "slots", "labels", "state", "environment", "started_at", "heartbeat_at")
     return {"id": row["id"], "object": "worker", **{key: row[key] for key in shown}, "jobs": jobs}
-
-
-def queues(session: ProjectSession) -> dict[str, Any]:
-    """How long each queue is, and what serves it."""
-    slots: dict[str, int] = {}
-    for worker in live_workers(session):
-        if worker["queue"] != previews.QUEUE and worker["state"] == "active":
-            slots[worker["queue"]] = slots.get(worker["queue"], 0) + worker["slots"]
-    lengths = {row["queue"]: row for row in repository.queue_lengths(session)}
-    data = []
-    for name in sorted({*slots, *lengths}):
-        row = lengths.get(name)
-        counts = (row["queued"], row["running"], row["oldest"]) if row is not None else (0, 0, None)
-        data.append(queue_document(name, *counts, slots=slots.get(name, 0)))
-    return {"object": "list", "data": data, "has_more": False}
-
-
-def queue_document(name: str, queued: int, running: int, oldest: datetime | None, *, slots: int) -> dict[str, Any]:
-    if not queued:
-        reason = None
-    elif not slots:
-        reason = "no_worker"
-    else:
-        reason = "capacity" if running >= slots else "backoff"
-    counts = {"queued": queued, "running": running, "slots": slots}
-    return {"queue": name, **counts, "oldest_queued_at": oldest, "reason": reason}

@@ -17,6 +17,7 @@ from descent.cli import (
     operate,
     previews,
     projects,
+    queue,
     rows,
     service,
     sweeps,
@@ -36,6 +37,7 @@ for part in (jobs, rows, checkpoints, export, catalog, service, operate):
     app.add_typer(part.app)
 app.add_typer(sweeps.app, name="sweeps", rich_help_panel=jobs.PANEL)
 app.add_typer(previews.app, name="preview", rich_help_panel=jobs.PANEL)
+app.add_typer(queue.app, name="queue", rich_help_panel=service.PANEL)
 app.add_typer(projects.app, name="projects", rich_help_panel=service.PANEL)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=service.PANEL)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=service.PANEL)

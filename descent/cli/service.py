@@ -27,7 +27,7 @@ def workers(as_json: Json = False, state: State = None) -> None:
 
 
 def column(title: str, rows: list[dict[str, Any]]) -> Column:
-    return Column(title, [escape(words(row.get(title))) for row in rows], rank=0 if title == "id" else 1)
+    return Column(title, [escape(words(row.get(title))) for row in rows], rank=0 if title in ("id", "queue") else 1)
 
 
 def words(value: Any) -> str:

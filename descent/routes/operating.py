@@ -45,8 +45,16 @@ class OperatingRoutes(Routes):
         return cast(dict[str, Any], self.transport.post(f"/v1/workers/{worker_id}/{command}"))
 
     def queues(self) -> list[dict[str, Any]]:
-        """How long each queue is."""
+        """How long each queue is, and why."""
         return cast(list[dict[str, Any]], self.transport.get("/v1/queue")["data"])
+
+    def pause_queue(self) -> list[dict[str, Any]]:
+        """No queued job starts from now on; those that run go on. Takes an admin key for all projects."""
+        return cast(list[dict[str, Any]], self.transport.post("/v1/queue/pause")["data"])
+
+    def resume_queue(self) -> list[dict[str, Any]]:
+        """Queued jobs start again."""
+        return cast(list[dict[str, Any]], self.transport.post("/v1/queue/resume")["data"])
 
     def catalog(self) -> dict[str, Any]:
         """What a spec may name, by kind: `{"optimizers": [{"type", "description", "schema"}, ...], ...}`."""

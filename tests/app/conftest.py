@@ -94,12 +94,12 @@ def address(client: TestClient) -> Iterator[str]:
 
 @pytest.fixture
 def make_api(client: TestClient, session: Session) -> Callable[..., Api]:
-    def make(name: str = "one", scopes: tuple[str, ...] = ("read", "write", "admin")) -> Api:
+    def make(name: str = "one", scopes: tuple[str, ...] = ("read", "write", "admin"), everywhere: bool = False) -> Api:
         project_id = session.scalar(select(Project.id).where(Project.name == name))
         if project_id is None:
             project_id = new_id("prj")
             session.add(Project(id=project_id, name=name))
-        key = create_key(session, name, scopes or ("read",), [project_id])
+        key = create_key(session, name, scopes or ("read",), None if everywhere else [project_id])
         if not scopes:
             session.execute(update(ApiKey).where(ApiKey.id == key_id(key)).values(scopes=[]))
         session.commit()

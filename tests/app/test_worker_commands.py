@@ -10,8 +10,9 @@ from tests.app.conftest import Api
 
 
 def test_a_worker_is_cordoned_uncordoned_and_drained(
-    api: Api, add_worker: Callable[..., str], session: Session
+    make_api: Callable[..., Api], add_worker: Callable[..., str], session: Session
 ) -> None:
+    api = make_api(everywhere=True)
     worker = add_worker()
     path = f"/v1/workers/{worker}"
     answers = [api.post(f"{path}/{command}") for command in ("cordon", "cordon", "uncordon", "drain", "uncordon")]
@@ -21,9 +22,10 @@ def test_a_worker_is_cordoned_uncordoned_and_drained(
     assert api.post(f"/v1/workers/wrk_{'0' * 26}/cordon").status_code == 404
 
 
-def test_it_takes_an_admin(make_api: Callable[..., Api], add_worker: Callable[..., str]) -> None:
-    writer = make_api(scopes=("read", "write"))
-    assert writer.post(f"/v1/workers/{add_worker()}/cordon").status_code == 403
+def test_it_takes_an_admin_of_all_projects(make_api: Callable[..., Api], add_worker: Callable[..., str]) -> None:
+    path = f"/v1/workers/{add_worker()}/cordon"
+    for caller in (make_api(scopes=("read", "write"), everywhere=True), make_api(scopes=("admin",))):
+        assert [caller.post(one).status_code for one in (path, "/v1/queue/pause", "/v1/queue/resume")] == [403] * 3
 
 
 def test_an_alert_shows_in_readiness(api: Api, session: Session) -> None:

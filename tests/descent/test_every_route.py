@@ -96,6 +96,8 @@ CALLS: dict[str, Call] = {
     "GET /v1/workers": lambda c: c.workers(),
     "POST /v1/workers/{}/{}": lambda c: c.command_worker(ONE, "cordon"),
     "GET /v1/queue": lambda c: c.queues(),
+    "POST /v1/queue/pause": lambda c: c.pause_queue(),
+    "POST /v1/queue/resume": lambda c: c.resume_queue(),
     "GET /v1/catalog": lambda c: c.catalog(),
 }
 

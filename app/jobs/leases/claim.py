@@ -29,6 +29,7 @@ WITH running AS (
   WHERE job.status = 'queued' AND job.queue = :queue AND job.available_at <= clock_timestamp()
     AND job.labels <@ CAST(:labels AS text[])
     AND NOT coalesce(jsonb_exists(CAST(job.waiting AS jsonb) -> 'refused', :worker), false)
+    AND NOT EXISTS (SELECT FROM installation WHERE queue_paused_at IS NOT NULL)
     AND job.project_id NOT IN (SELECT project_id FROM blocked) AND job.project_id <> ALL (CAST(:full AS text[]))
   ORDER BY job.priority DESC, coalesce(running.jobs, 0),
     job.available_at + make_interval(secs => least(job.work_seconds, :slice_seconds)), job.id
@@ -42,6 +43,9 @@ RETURNING job.id, job.project_id, job.attempt, job.resolved_spec, job.spec_sha25
   job.progress, job.best, job.epochs, job.parent_checkpoint_id, job.reproduction,
   chosen.waited
 """)
+
+BESIDE_OTHERS = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('descent:claims', 0))")
+"""Who pauses the queue waits for the claims under way (`app/operating/queues.py`): none comes after the answer."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,7 @@ def claim(
 def take(session: Session, values: dict[str, Any]) -> RowMapping | None:
     """The row of the job that is ours now. Of two claims that saw a project's last place, one gives it back."""
     full: list[str] = []
+    session.execute(BESIDE_OTHERS)
     while True:
         with session.begin_nested() as savepoint:
             job = session.execute(CLAIM, values | {"full": full}).mappings().first()

@@ -43,6 +43,7 @@ WITH running AS (
   FROM job LEFT JOIN running USING (project_id)
   WHERE job.status = 'queued' AND job.available_at <= clock_timestamp()
     AND job.project_id NOT IN (SELECT project_id FROM quota_blocks())
+    AND NOT EXISTS (SELECT FROM installation WHERE queue_paused_at IS NOT NULL)
 )
 SELECT * FROM placed WHERE place <= :foresight ORDER BY queue, place
 """)

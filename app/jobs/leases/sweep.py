@@ -23,6 +23,7 @@ WITH slots AS (
   SELECT job.id, job.queue, row_number() OVER (PARTITION BY job.queue ORDER BY priority DESC, available_at, id) AS place
   FROM job WHERE status = 'queued' AND available_at <= now()
     AND (dispatched_at IS NULL OR dispatched_at < now() - interval '30 seconds')
+    AND NOT EXISTS (SELECT FROM installation WHERE queue_paused_at IS NOT NULL)
 ), chosen AS (
   SELECT job.id FROM job JOIN due USING (id) JOIN slots ON slots.queue = due.queue
     LEFT JOIN busy ON busy.queue = due.queue
