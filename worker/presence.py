@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
 REQUEST_CHANNEL = "descent_request"
+WORK_CHANNEL = "descent_work"
 
 
 def process_facts(pid: int) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class Presence:
         }
 
     def _listen_for_ever(self) -> None:
-        """Requests reach the ledgers at once this way; their heartbeats find them later otherwise."""
+        """Requests reach the ledgers at once this way, and lost jobs other hosts; both are found later otherwise."""
         while not self._stopped.is_set():
             try:
                 self._listen()
@@ -118,10 +119,14 @@ class Presence:
         assert self._slots is not None
         with psycopg.connect(get_settings().database_url, autocommit=True, connect_timeout=10) as connection:
             connection.execute(f"LISTEN {REQUEST_CHANNEL}".encode())
+            connection.execute(f"LISTEN {WORK_CHANNEL}".encode())
             self._slots.wake()  # something may have been asked while nobody listened
             while True:
                 for notice in connection.notifies(timeout=20):
-                    self._slots.wake(notice.payload)
+                    if notice.channel == REQUEST_CHANNEL:
+                        self._slots.wake(notice.payload)
+                    elif notice.payload == self._me.queue:
+                        self._slots.poll()
                 connection.execute("SELECT 1")  # a connection cut in silence shows itself
 
 

@@ -42,3 +42,8 @@ def record_event(
 def notify(session: Session, job_id: str) -> None:
     """Wake whoever waits for news of this job, when the transaction commits."""
     session.execute(select(func.pg_notify("descent_job", job_id)))
+
+
+def call_all(session: Session, queue: str) -> None:
+    """Let every worker of the queue look for work, where one bell might ring at the wrong door."""
+    session.execute(select(func.pg_notify("descent_work", queue)))

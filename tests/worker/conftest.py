@@ -158,7 +158,7 @@ def workers(service: dict[str, str], database: str) -> Iterator[Workers]:
         process.send_signal(signal.SIGTERM)
     for process in found.processes:
         try:
-            process.wait(30)
+            process.wait(90)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

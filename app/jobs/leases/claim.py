@@ -16,9 +16,29 @@ from app.models import Attempt, Checkpoint, Epoch, Job, Weights
 from app.projects.quotas import claim_fits
 from app.settings import get_settings
 
+ELSEWHERE_SECONDS = 5.0
+"""A job whose attempt was lost here is left to another host for as long as it had to wait, and so long at least."""
+
+# Only while another host has a free slot that the job fits; where it has not, nobody waits for it.
+LEFT_TO_ANOTHER_HOST = """
+  job.failures > 0
+  AND clock_timestamp() < job.available_at
+    + greatest(job.available_at - job.queued_at, make_interval(secs => :elsewhere_seconds))
+  AND EXISTS (
+    SELECT FROM attempt AS lost WHERE lost.job_id = job.id AND lost.attempt = job.attempt AND lost.host = :host
+      AND lost.cause IN ('trainer_died', 'worker_lost', 'hung', 'device_error'))
+  AND EXISTS (
+    SELECT FROM worker AS other WHERE other.host <> :host AND other.queue = job.queue AND other.state = 'active'
+      AND other.heartbeat_at > now() - interval '20 seconds' AND job.labels <@ other.labels
+      AND NOT coalesce(jsonb_exists(CAST(job.waiting AS jsonb) -> 'refused', other.id), false)
+      AND other.slots > (
+        SELECT count(*) FROM job AS held
+        WHERE held.status IN ('running', 'pausing', 'cancelling') AND held.worker_id = other.id))
+"""
+
 # Priority, then the project with the fewest running jobs, then age, with a slice's advance for short jobs.
 # A row that another claim holds is passed over.
-CLAIM = text("""
+CLAIM = text(f"""
 WITH running AS (
   SELECT project_id, count(*) AS jobs FROM job
   WHERE status IN ('running', 'pausing', 'cancelling') GROUP BY project_id
@@ -31,6 +51,7 @@ WITH running AS (
     AND NOT coalesce(jsonb_exists(CAST(job.waiting AS jsonb) -> 'refused', :worker), false)
     AND NOT EXISTS (SELECT FROM installation WHERE queue_paused_at IS NOT NULL)
     AND job.project_id NOT IN (SELECT project_id FROM blocked) AND job.project_id <> ALL (CAST(:full AS text[]))
+    AND NOT ({LEFT_TO_ANOTHER_HOST})
   ORDER BY job.priority DESC, coalesce(running.jobs, 0),
     job.available_at + make_interval(secs => least(job.work_seconds, :slice_seconds)), job.id
   FOR UPDATE OF job SKIP LOCKED LIMIT 1
@@ -110,6 +131,8 @@ def claim(
         "queue": queue,
         "labels": list(labels),
         "worker": worker_id,
+        "host": host,
+        "elsewhere_seconds": ELSEWHERE_SECONDS,
         "device": device,
         "lease_seconds": lease_seconds,
         "slice_seconds": get_settings().slice_seconds,

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.jobs.journal import Level, record_event
+from app.jobs.journal import Level, call_all, record_event
 from app.jobs.leases.compare import verdict
 from app.jobs.leases.epochs import forget_last
 from app.jobs.leases.fence import Held, Lease, hold, seconds
@@ -163,6 +163,7 @@ def interrupt(session: Session, job: Job | Lease, cause: str, detail: str) -> No
             why = f"Lost {failures} times without progress ({detail}); it is tried again after {delay:.0f} s."
             values["waiting"] = waiting("backoff", why, held)
         rest(session, lease, held, **values)
+        call_all(session, session.execute(select(Job.queue).where(Job.id == lease.job_id)).scalar_one())
     record_event(session, lease.job_id, "interrupted", message, level=level, data=data)
     close_attempt(session, lease.job_id, lease.attempt, cause, detail)
 
