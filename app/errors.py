@@ -22,6 +22,8 @@ class ServiceError(Exception):
     status_code = 500
     code = "internal"
     title = "Internal error"
+    retry_seconds: int | None = None
+    """What `Retry-After` says where the error that is raised does not know better."""
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class ServiceError(Exception):
         self.detail = detail
         self.errors = list(errors)
         self.code = code or type(self).code
-        self.retry_after = retry_after
+        self.retry_after = type(self).retry_seconds if retry_after is None else retry_after
 
 
 class Unauthorized(ServiceError):
@@ -64,7 +66,9 @@ class InvalidPayload(ServiceError):
 
 class TooManyRequests(ServiceError):
     status_code, code, title = 429, "quota_exceeded", "Over quota"
+    retry_seconds = 30
 
 
 class Unavailable(ServiceError):
     status_code, code, title = 503, "unavailable", "A part of the service is away"
+    retry_seconds = 5

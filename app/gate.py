@@ -35,7 +35,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
 MAX_BODY_BYTES = 4 * 2**20
-UPLOAD_PATHS = frozenset({"/v1/datasets"})
+UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/models", "/v1/weights"})
 """Their bodies go to the store as they come, and have the limit of uploads."""
 BODY_SECONDS = 30.0
 """A client that sends nothing of its body for this long is let go."""

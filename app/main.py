@@ -17,6 +17,7 @@ from app.checkpoints.endpoints import router as checkpoints
 from app.compare.endpoints import router as compare
 from app.dashboard.endpoints import router as dashboard
 from app.datasets.endpoints import router as datasets
+from app.examples import BY_MEDIA_TYPE, BY_SCHEMA
 from app.export.endpoints import router as export
 from app.feed.endpoints import router as feed
 from app.gate import Gate
@@ -24,7 +25,7 @@ from app.jobs.endpoints import router as jobs
 from app.jobs.schemas import Change, Fork, Resume
 from app.jobs.spec import JobSpec
 from app.notifications import Notifications
-from app.openapi import PROBLEM
+from app.openapi import PROBLEM, add_examples
 from app.operating.endpoints import router as operating
 from app.previews.endpoints import router as previews
 from app.projects.endpoints import router as projects
@@ -71,6 +72,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
     app.state.notifications = Notifications()
@@ -106,6 +108,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         for model in BODIES:
             add_schema(schemas, model, "")
         add_schema(schemas, JobSpec, "Spec")  # its parts have names of their own: both know a Checkpoint
+        add_examples(found, BY_SCHEMA, BY_MEDIA_TYPE)
         app.openapi_schema = found
     return app.openapi_schema
 

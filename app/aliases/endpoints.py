@@ -1,12 +1,12 @@
 """Aliases over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Response
 from fastapi.responses import StreamingResponse
 
 from app.aliases import service
-from app.aliases.schemas import DETAIL, LIST, Alias, AliasList, NewAlias
+from app.aliases.schemas import Alias, AliasList, NewAlias
 from app.bodies import read_as
 from app.dependencies import After, JsonBody, Limit, SessionDep, allow, reply
 from app.export.endpoints import BUNDLE, ZIP, attached
@@ -23,17 +23,13 @@ BODY = json_body(
 )
 
 
-def example(value: Any) -> dict[str, Any]:
-    return {"content": {"application/json": {"example": value}}}
-
-
-@router.get("", dependencies=READ, responses={200: {"model": AliasList, **example(LIST)}, **errors()})
+@router.get("", dependencies=READ, responses={200: {"model": AliasList}, **errors()})
 def list_aliases(session: SessionDep, after: After = None, limit: Limit = 20) -> Response:
     """Names on checkpoints, in the order of the alphabet."""
     return reply(service.listing(session, after=after, limit=limit))
 
 
-@router.get("/{name}", dependencies=READ, responses={200: {"model": Alias, **example(DETAIL)}, **errors()})
+@router.get("/{name}", dependencies=READ, responses={200: {"model": Alias}, **errors()})
 def show_alias(name: Name, session: SessionDep) -> Response:
     """What the name stands for, and what it has stood for."""
     document, tag = service.show(session, name)
@@ -52,8 +48,8 @@ def download_alias_bundle(name: Name, session: SessionDep) -> Response:
     "/{name}",
     dependencies=WRITE,
     responses={
-        200: {"model": Alias, "description": "The name stands for the checkpoint", **example(DETAIL)},
-        201: {"model": Alias, "description": "A new name", **example(DETAIL)},
+        200: {"model": Alias, "description": "The name stands for the checkpoint"},
+        201: {"model": Alias, "description": "A new name"},
         **errors(412),
     },
     openapi_extra=BODY,

@@ -25,7 +25,6 @@ MOVE: dict[str, Any] = {
     "checkpoint": EXAMPLE["checkpoint"],
 }
 DETAIL = {**EXAMPLE, "history": [MOVE]}
-LIST = {"object": "list", "data": [EXAMPLE], "first_id": EXAMPLE["id"], "last_id": EXAMPLE["id"], "has_more": False}
 
 
 class NewAlias(Body):

@@ -10,18 +10,9 @@ from app.dependencies import SessionDep, Text, allow, known_shape, reply
 from app.openapi import errors
 
 router = APIRouter(tags=["rows"], dependencies=[Depends(allow("read"))])
-EXAMPLE = {
-    "object": "list",
-    "x": "epoch",
-    "data": [
-        {"job_id": "job_01k0a8m3x5v7w9y1z3b5d7f9h1", "name": "a", "key": "train_loss", "x": [1, 2], "y": [1.1, 0.7]}
-    ],
-    "has_more": False,
-}
-OK = {"model": Comparison, "content": {"application/json": {"example": EXAMPLE}}}
 
 
-@router.get("/v1/compare", responses={200: OK, **errors()})
+@router.get("/v1/compare", responses={200: {"model": Comparison}, **errors()})
 def compare_jobs(
     session: SessionDep,
     job_id: Annotated[list[Text], Query(min_length=1, max_length=100)],

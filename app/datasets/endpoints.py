@@ -1,6 +1,6 @@
 """Data sets over HTTP."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -32,15 +32,11 @@ async def dataset_id(dataset_id: Annotated[str, Path(examples=[EXAMPLE["id"]])])
 DatasetId = Annotated[str, Depends(dataset_id)]
 
 
-def example(value: Any) -> dict[str, Any]:
-    return {"content": {"application/json": {"example": value}}}
-
-
 @router.post(
     "",
     status_code=201,
     dependencies=WRITE,
-    responses={201: {"model": Dataset, **example(EXAMPLE)}, **errors(413)},
+    responses={201: {"model": Dataset}, **errors(413)},
     openapi_extra=FORM,
 )
 async def upload_dataset(request: Request, project: CurrentProject) -> Response:
@@ -76,7 +72,7 @@ def list_datasets(
     return reply(service.listing(session, project, name=name, after=after, limit=limit, newest_first=newest_first))
 
 
-@router.get("/{dataset_id}", dependencies=READ, responses={200: {"model": Dataset, **example(EXAMPLE)}, **errors()})
+@router.get("/{dataset_id}", dependencies=READ, responses={200: {"model": Dataset}, **errors()})
 def show_dataset(dataset_id: DatasetId, session: SessionDep, project: CurrentProject) -> Response:
     """One version of a data set, with what is known of its columns."""
     return reply(service.show(session, project, dataset_id))
@@ -85,7 +81,7 @@ def show_dataset(dataset_id: DatasetId, session: SessionDep, project: CurrentPro
 @router.post(
     "/{dataset_id}/publish",
     dependencies=ADMIN,
-    responses={200: {"model": Dataset, **example(EXAMPLE | {"published": True})}, **errors()},
+    responses={200: {"model": Dataset}, **errors()},
 )
 def publish_dataset(
     dataset_id: DatasetId, session: SessionDep, project: CurrentProject, caller: CurrentPrincipal
@@ -98,7 +94,7 @@ def publish_dataset(
 @router.post(
     "/{dataset_id}/withdraw",
     dependencies=ADMIN,
-    responses={200: {"model": Dataset, **example(EXAMPLE)}, **errors(409)},
+    responses={200: {"model": Dataset}, **errors(409)},
 )
 def withdraw_dataset(
     dataset_id: DatasetId, session: SessionDep, project: CurrentProject, caller: CurrentPrincipal

@@ -10,7 +10,7 @@ from app.dependencies import CurrentProject, NotificationsDep, Text, Wait, allow
 from app.errors import ServiceError
 from app.feed import service
 from app.feed.repository import Place
-from app.feed.schemas import EXAMPLE, Feed
+from app.feed.schemas import Feed
 from app.feed.service import News
 from app.gate import authenticate
 from app.notifications import EVERYTHING
@@ -26,7 +26,7 @@ KEEP_ALIVE_SECONDS = 15.0
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Feed,
-        "content": {"application/json": {"example": EXAMPLE}, "text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
     **errors(),
 }

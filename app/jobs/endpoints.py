@@ -25,7 +25,7 @@ from app.dependencies import (
 )
 from app.errors import InvalidPayload, NotFound, PointedError
 from app.jobs import moves, repository, service, submission
-from app.jobs.examples import JOB, JOB_LIST, SPEC
+from app.jobs.examples import SPEC
 from app.jobs.fork import fork
 from app.jobs.lifecycle import ENDED
 from app.jobs.repository import Filters
@@ -49,17 +49,13 @@ IdempotencyKey = Annotated[str | None, Header(max_length=255)]
 METADATA = re.compile(r"metadata\[(.{1,64})\]")
 
 
-def example(value: Any) -> dict[str, Any]:
-    return {"content": {"application/json": {"example": value}}}
-
-
 @router.post(
     "",
     status_code=201,
     dependencies=WRITE,
     responses={
         200: {"model": DryRun, "description": "What the spec means (dry_run)"},
-        201: {"model": Job, "description": "The job is in the queue", **example(JOB)},
+        201: {"model": Job, "description": "The job is in the queue"},
         **errors(409, 413),
     },
     openapi_extra=json_body(SPEC_SCHEMA, SPEC),
@@ -81,7 +77,7 @@ def created(status: int, body: bytes, replayed: bool) -> Response:
     return Response(body, status, {"idempotent-replayed": "true"} if replayed else {}, media_type="application/json")
 
 
-@router.get("", dependencies=READ, responses={200: {"model": JobList, **example(JOB_LIST)}, **errors()})
+@router.get("", dependencies=READ, responses={200: {"model": JobList}, **errors()})
 def list_jobs(
     request: Request,
     session: SessionDep,
@@ -115,7 +111,7 @@ def metadata_filter(request: Request) -> dict[str, str]:
     return pairs
 
 
-@router.get("/{job_id}", dependencies=READ, responses={200: {"model": Job, **example(JOB)}, 304: {}, **errors()})
+@router.get("/{job_id}", dependencies=READ, responses={200: {"model": Job}, 304: {}, **errors()})
 async def show_job(
     job_id: JobId,
     project: CurrentProject,
@@ -146,7 +142,7 @@ async def show_job(
 @router.patch(
     "/{job_id}",
     dependencies=WRITE,
-    responses={200: {"model": Job, **example(JOB)}, **errors(409, 412)},
+    responses={200: {"model": Job}, **errors(409, 412)},
     openapi_extra=json_body({"$ref": "#/components/schemas/Change"}, {"name": "a better name", "priority": 5}),
 )
 def change_job(
@@ -190,7 +186,7 @@ def resume_job(job_id: JobId, session: SessionDep, body: JsonBody) -> Response:
     "/{job_id}/fork",
     status_code=201,
     dependencies=WRITE,
-    responses={201: {"model": Job, "description": "The new job", **example(JOB)}, **errors(409, 413)},
+    responses={201: {"model": Job, "description": "The new job"}, **errors(409, 413)},
     openapi_extra=json_body({"$ref": "#/components/schemas/Fork"}, FORK, required=False),
 )
 async def fork_job(
@@ -205,7 +201,7 @@ async def fork_job(
     "/{job_id}/reproduce",
     status_code=201,
     dependencies=WRITE,
-    responses={201: {"model": Job, "description": "The new job", **example(JOB)}, **errors(409)},
+    responses={201: {"model": Job, "description": "The new job"}, **errors(409)},
 )
 async def reproduce_job(job_id: JobId, project: CurrentProject, idempotency_key: IdempotencyKey = None) -> Response:
     """Train the resolved spec of a succeeded job again; `reproduction` compares row by row, and the weights."""

@@ -57,10 +57,3 @@ SUMMARY: dict[str, Any] = {
     "version": 15,
 }
 JOB: dict[str, Any] = {**SUMMARY, "spec": SPEC, "resolved_spec": SPEC}
-JOB_LIST: dict[str, Any] = {
-    "object": "list",
-    "data": [SUMMARY],
-    "first_id": SUMMARY["id"],
-    "last_id": SUMMARY["id"],
-    "has_more": False,
-}

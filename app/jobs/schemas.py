@@ -21,9 +21,9 @@ class Change(Body):
     """What can be changed of a job. `metadata` replaces the whole of it."""
 
     name: Annotated[str, Field(max_length=200)] | None = None
-    metadata: Metadata = {}
-    priority: Annotated[int, Field(ge=0, le=9)] = 0
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    metadata: Metadata = Field(default_factory=dict)  # a client generator sends a default that the document tells of
+    priority: Annotated[int, Field(ge=0, le=9)] = Field(default_factory=int)
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default_factory=lambda: 1)
     """Of a queued, running, paused or succeeded job."""
 
 

@@ -34,8 +34,8 @@ class NewProject(Body):
 class ProjectChange(Body):
     """`quotas` replaces them all."""
 
-    name: Name = ""
-    quotas: Quotas = Quotas()
+    name: Name = Field(default_factory=str)
+    quotas: Quotas = Field(default_factory=Quotas)
     retention_days: Days | None = None
 
 

@@ -14,7 +14,6 @@ from app.dependencies import (
     in_session,
     reply,
 )
-from app.jobs.examples import EPOCH
 from app.notifications import Notifications
 from app.openapi import errors
 from app.records import service
@@ -29,13 +28,9 @@ Format = Literal["json", "csv"]
 MaxPoints = Annotated[int | None, Query(ge=1, le=10_000, description="The whole run, thinned; instead of after_seq")]
 
 
-def responses(model: type[Any], example: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+def responses(model: type[Any]) -> dict[int | str, dict[str, Any]]:
     """A list of rows as JSON, or as CSV with `format=csv`."""
-    content: dict[str, Any] = {"text/csv": {"schema": {"type": "string"}}}
-    if example is not None:
-        listed = {"object": "list", "data": [example], "last_seq": example["seq"], "has_more": False}
-        content["application/json"] = {"example": listed}
-    return {200: {"model": model, "content": content}, **errors()}
+    return {200: {"model": model, "content": {"text/csv": {"schema": {"type": "string"}}}}, **errors()}
 
 
 async def rows(
@@ -56,7 +51,7 @@ def answer(found: Found, format: Format) -> Response:
     return reply(found.document())
 
 
-@router.get("/epochs", responses=responses(EpochList, EPOCH))
+@router.get("/epochs", responses=responses(EpochList))
 async def list_epochs(
     job_id: JobId,
     project: CurrentProject,

@@ -16,11 +16,10 @@ from app.stream.service import Batch
 router = APIRouter(tags=["rows"], dependencies=[Depends(allow("read"))])
 
 Kind = Literal["epoch", "step", "status", "event", "checkpoint"]
-EXAMPLE = 'id: 17\nevent: epoch\ndata: {"seq":17,"epoch":12,"train_loss":0.31}\n\n'
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Frames until the job has ended",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
     204: {"description": "The job has ended and everything was told: do not connect again"},
     **errors(),

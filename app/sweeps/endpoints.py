@@ -1,7 +1,7 @@
 """Sweeps over HTTP."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
@@ -20,7 +20,7 @@ from app.dependencies import (
 from app.jobs.schemas import Order
 from app.openapi import errors, json_body
 from app.sweeps import service, submission
-from app.sweeps.examples import NEW_SWEEP, SWEEP, SWEEP_LIST, TABLE
+from app.sweeps.examples import NEW_SWEEP
 from app.sweeps.schemas import Sweep, SweepDryRun, SweepList, Table
 from app.sweeps.table import as_csv, table
 
@@ -30,10 +30,6 @@ WRITE = [Depends(allow("write"))]
 
 # Thousands of points take seconds: two at a time, so that the others are answered meanwhile.
 submits = CapacityLimiter(2)
-
-
-def example(value: Any) -> dict[str, Any]:
-    return {"content": {"application/json": {"example": value}}}
 
 
 async def sweep_id(sweep_id: Annotated[str, Path(examples=["swp_01k0a8m3x5v7w9y1z3b5d7f9h1"])]) -> str:
@@ -50,7 +46,7 @@ Pointers = Annotated[list[Text] | None, Query(max_length=20, description="JSON p
     dependencies=WRITE,
     responses={
         200: {"model": SweepDryRun, "description": "What points there would be (dry_run)"},
-        201: {"model": Sweep, "description": "All its jobs are in the queue", **example(SWEEP)},
+        201: {"model": Sweep, "description": "All its jobs are in the queue"},
         **errors(409, 413, 429),
     },
     openapi_extra=json_body({"$ref": "#/components/schemas/NewSweep"}, NEW_SWEEP),
@@ -70,13 +66,13 @@ async def submit_sweep(
     return Response(body, status, headers, media_type="application/json")
 
 
-@router.get("", dependencies=READ, responses={200: {"model": SweepList, **example(SWEEP_LIST)}, **errors()})
+@router.get("", dependencies=READ, responses={200: {"model": SweepList}, **errors()})
 def list_sweeps(session: SessionDep, after: After = None, limit: Limit = 20, order: Order = "desc") -> Response:
     """Sweeps without their specs and points, the newest first."""
     return reply(service.listing(session, after=after, limit=limit, newest_first=order == "desc"))
 
 
-@router.get("/{sweep_id}", dependencies=READ, responses={200: {"model": Sweep, **example(SWEEP)}, **errors()})
+@router.get("/{sweep_id}", dependencies=READ, responses={200: {"model": Sweep}, **errors()})
 def show_sweep(sweep_id: SweepId, session: SessionDep) -> Response:
     """The sweep with its points, in the order in which they were made: the first key of `over` varies slowest."""
     return reply(service.show(session, sweep_id))
@@ -102,7 +98,7 @@ def cancel_sweep(sweep_id: SweepId, session: SessionDep) -> Response:
     "/{sweep_id}/table",
     dependencies=READ,
     responses={
-        200: {"model": Table, "content": {"text/csv": {"schema": {"type": "string"}}, **example(TABLE)["content"]}},
+        200: {"model": Table, "content": {"text/csv": {"schema": {"type": "string"}}}},
         **errors(),
     },
 )

@@ -44,13 +44,6 @@ SWEEP: dict[str, Any] = {
     "over": OVER,
     "points": [{"job_id": JOB_ID, "point": POINT, "status": "succeeded", "best": BEST, "stopped": None}],
 }
-SWEEP_LIST: dict[str, Any] = {
-    "object": "list",
-    "data": [SUMMARY],
-    "first_id": SUMMARY["id"],
-    "last_id": SUMMARY["id"],
-    "has_more": False,
-}
 STATISTICS: dict[str, Any] = {"n": 2, "mean": 0.22, "deviation": 0.014142135623730963, "interval": [0.0929, 0.3471]}
 TABLE: dict[str, Any] = {
     "object": "table",

@@ -54,11 +54,11 @@ class NewWebhook(Body):
 class WebhookChange(Body):
     """`enabled: true` also takes up one that was disabled for failing."""
 
-    url: Url = ""
+    url: Url = Field(default_factory=str)
     events: Events | None = None
     name: Name | None = None
-    secret: Secret = ""
-    enabled: bool = True
+    secret: Secret = Field(default_factory=str)
+    enabled: bool = Field(default_factory=lambda: True)
 
 
 class Webhook(Reply):

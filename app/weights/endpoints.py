@@ -19,7 +19,7 @@ from app.weights.schemas import EXAMPLE, FORM, Weights, WeightsList
 router = APIRouter(prefix="/v1/weights", tags=["weights"])
 READ = [Depends(allow("read"))]
 WRITE = [Depends(allow("write"))]
-SHOWN: dict[str, Any] = {"model": Weights, "content": {"application/json": {"example": EXAMPLE}}}
+SHOWN: dict[str, Any] = {"model": Weights}
 
 uploads = CapacityLimiter(8)
 

@@ -145,3 +145,9 @@ def test_a_sweep_keeps_the_weights_that_its_points_start_from(
         resolved = api.get(f"/v1/jobs/{point['job_id']}").json()["resolved_spec"]
         assert resolved["model"]["initial_weights"]["checkpoint"] == checkpoint
     assert len([path for path in (store / "blobs").rglob("*") if path.is_file()]) == 1
+
+
+def test_weights_may_be_larger_than_other_bodies(api: Api) -> None:
+    large = upload(api, safetensors({"w": [1024, 1280]}))
+    assert large.status_code == 201, large.text
+    assert large.json()["bytes"] > 5 * 2**20
