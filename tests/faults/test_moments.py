@@ -9,7 +9,7 @@ from tests.worker.conftest import Workers, example, submit, workers
 
 __all__ = ["workers"]
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 MOMENTS = (
     "step", "after_optimizer_step", "after_epoch_row", "during_validation", "mid_checkpoint_write", "after_tmp_write",

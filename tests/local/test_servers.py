@@ -63,7 +63,7 @@ def start_both(folder: Path, **options: Any) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, **options)
     assert done.returncode == -signal.SIGKILL, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(born(pid) for pid in seen["pids"]):
         assert time.monotonic() < deadline, "servers outlived their parent"
         time.sleep(0.05)

@@ -21,7 +21,7 @@ import pytest
 from app.local.postgres import Postgres
 from app.local.processes import born
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 DESCENT = [sys.executable, "-m", "descent.cli.operate"]
 ROOT = Path(__file__).parents[2]
 PARTS = {"postgres", "redis", "api", "worker", "previews"}

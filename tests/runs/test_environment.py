@@ -6,7 +6,7 @@ import pytest
 
 from tests.worker.conftest import Workers, example, submit
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 
 def restart_elsewhere(workers: Workers) -> None:

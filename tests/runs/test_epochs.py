@@ -9,7 +9,7 @@ from app.jobs import moves
 from app.jobs.schemas import Change
 from tests.worker.conftest import Workers, example, submit
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 METRICS = ["accuracy", "confusion_matrix"]
 

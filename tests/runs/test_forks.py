@@ -14,7 +14,7 @@ from app.jobs.schemas import Fork
 from tests.runs.conftest import PROJECT
 from tests.worker.conftest import Workers, example, submit
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 EPOCHS = 4
 SPEC = example("digits-cnn-adam", EPOCHS, scheduler={"type": "StepLR", "step_size": 2})

@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.conftest import EXAMPLES, Service
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 VICTIMS = {
     "trainer": lambda command: "worker.warm" in command,

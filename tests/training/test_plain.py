@@ -167,11 +167,12 @@ RULES: dict[str, tuple[Config, Callable[[Any], torch.optim.Optimizer]]] = {
         lambda p: torch.optim.Adagrad(p, lr=0.05),
     ),
     "RMSprop": (
-        {"lr": 0.01, **_rule(
+        # A larger rate walks back and forth across the minimum, where the last bit of a gradient decides its sign.
+        {"lr": 0.001, **_rule(
             [_mix("s", "a", SQUARE),
              ["param", ["-", "param", ["/", ["*", "lr", "grad"], ["+", ["sqrt", "s"], "eps"]]]]],
             ["s"], a=0.9, eps=1e-8)},
-        lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9),
+        lambda p: torch.optim.RMSprop(p, lr=0.001, alpha=0.9),
     ),
     "Adadelta": (
         {"lr": 1.0, **_rule(

@@ -97,14 +97,14 @@ class Workers:
             row["cause"] for row in self.rows("SELECT cause FROM attempt WHERE job_id = %s ORDER BY attempt", job_id)
         ]
 
-    def until(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 120) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, "waited too long"
             time.sleep(0.05)
         return found
 
-    def ended(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
+    def ended(self, job_id: str, seconds: float = 120) -> dict[str, Any]:
         self.until(lambda: self.job(job_id)["status"] in ENDED, seconds)
         return self.job(job_id)
 

@@ -6,7 +6,7 @@ from app.jobs.spec import builtin_facts, resolve, validate
 from app.previews import service as previews
 from tests.worker.conftest import Workers, example
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 
 def test_a_question_is_answered_by_torch(workers: Workers) -> None:

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.jobs.lifecycle import ENDED
 from app.models import Job, Sweep, SweepRung
+from app.settings import get_settings
 from app.sweeps import steward
 from app.sweeps.repository import HELD_UNTIL
 from tests.app.conftest import Api
@@ -128,14 +130,17 @@ def test_a_stopped_point_that_is_taken_up_again_is_not_stopped_twice(
     assert api.get(f"/v1/jobs/{second}").json()["status"] == "queued"
 
 
-def test_the_running_steward_hears_of_ends(api: Api, session: Session, end_job: Callable[..., None]) -> None:
+def test_the_running_steward_hears_of_ends(
+    api: Api, session: Session, end_job: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(get_settings()), "sweep_seconds", 3600.0)  # no periodic look comes to its help
     sweep = submit(api, max_parallel=1)
     ids = ids_of(sweep)
     stop = steward.start()
     try:
         time.sleep(0.3)
         end_job(ids[0])
-        deadline = time.monotonic() + 5  # the next periodic look comes after ten seconds
+        deadline = time.monotonic() + 60
         while available(session, sweep) != ids[1:2] and time.monotonic() < deadline:
             time.sleep(0.02)
         assert available(session, sweep) == ids[1:2]

@@ -44,7 +44,7 @@ def log(api: Api, hook: dict[str, Any], status: str | None = None) -> list[dict[
 
 
 def until(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (found := look()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
