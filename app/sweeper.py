@@ -16,6 +16,9 @@ from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
+SOONEST_SECONDS = 0.1
+"""Between two sweeps, where a slice ends."""
+
 Chore = Callable[[], object]
 
 
@@ -51,12 +54,13 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stopping:
             self._woken.clear()
+            seconds = get_settings().sweep_seconds
             try:
                 if not self.checked:
                     installation.check()
                     self.checked = True
                 self._chore()
-                sweep_once()
+                seconds = min(seconds, sweep_once())
             except installation.WrongStore as error:
                 self.wrong = True
                 logger.error("stopped: %s", error)
@@ -66,22 +70,23 @@ class Sweeper:
                 logger.warning("nothing swept: the database is away (%s)", type(error).__name__)
             except Exception:
                 logger.exception("sweeping failed")
-            self._woken.wait(get_settings().sweep_seconds)
+            self._woken.wait(seconds)
 
 
-def sweep_once() -> None:
-    """One sweep and one dispatch; the rings go out after the commit."""
+def sweep_once() -> float:
+    """A sweep and a dispatch; the rings go out after the commit. In how many seconds to look again, at the latest."""
     with session_scope("descent_worker") as session:
         taken_back = leases.sweep(session, get_settings().lease_seconds)
     if taken_back:
         logger.warning("%d expired leases taken back", taken_back)
     with session_scope("descent_worker") as session:
-        leases.share(session, get_settings().slice_seconds)
+        again = max(SOONEST_SECONDS, leases.share(session, get_settings().slice_seconds))
     with session_scope("descent_worker") as session:
         queues = leases.dispatch(session)
     for queue in queues:
         if not ring(queue):
-            return  # the broker is away: the others would only wait for the same answer
+            break  # the broker is away: the others would only wait for the same answer
+    return again
 
 
 def start() -> Callable[[], None]:

@@ -195,7 +195,7 @@ class Supervisor:
             exceeded = (self._watch.look(trainer.pid) or {}).get("code")
             wanted = self.ledger.request or ("drain" if self._draining() or exceeded else None)
             if wanted is not None and wanted != asked:
-                trainer.ask("preempt" if wanted == "requeue" else wanted)
+                trainer.ask("preempt" if wanted in ("requeue", "quota") else wanted)
                 asked, asked_at = wanted, now
             limits = {
                 "lost": self.ledger.lost is not None or self.ledger.broken is not None,

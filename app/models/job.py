@@ -61,7 +61,7 @@ class Job(Base):
     available_at: Mapped[datetime] = mapped_column(server_default=func.now())
     dispatched_at: Mapped[datetime | None]
     request: Mapped[str | None]
-    """What the lease's holder is asked for: cancel (a sweep's end) | preempt | requeue (other epochs)"""
+    """What the lease's holder is asked for: cancel (a sweep's end) | preempt | quota | requeue (other epochs)"""
     waiting: Mapped[dict[str, Any] | None]
     """Why it was put back, where the reason is not plain capacity: {"reason", "detail", "since"}"""
 
@@ -174,7 +174,8 @@ class Attempt(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
     cause: Mapped[str | None]
-    """succeeded | failed | paused | cancelled | drained | preempted | trainer_died | worker_lost | hung | disk_full"""
+    """succeeded | failed | paused | cancelled | drained | preempted | quota | epochs_changed | disk_full | environment;
+    of losses: trainer_died | worker_lost | hung | device_error"""
     detail: Mapped[str | None]
     resumed_from: Mapped[str | None]
     steps_repeated: Mapped[int | None]

@@ -1,5 +1,6 @@
 """Who makes room for whom: decisions on rows, without a worker."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,14 @@ def test_nobody_is_asked_before_its_slice_or_below_its_share(session: Session, a
     assert len(asked(session)) == 1
 
 
+def test_it_is_looked_again_when_a_slice_ends(session: Session, add_job: Any, slots: Any) -> None:
+    slots(2)
+    add_job("a", 200), add_job("a", 295)
+    assert leases.share(session, SLICE) == math.inf  # nobody waits
+    add_job("b")
+    assert 4 < leases.share(session, SLICE) <= 5
+
+
 def test_a_free_slot_is_taken_first(session: Session, add_job: Any, slots: Any) -> None:
     slots(2)
     add_job("a", 4000)
@@ -121,3 +130,23 @@ def test_short_jobs_go_first_but_for_a_slice_at_most(session: Session, add_job: 
     aged = text("UPDATE job SET available_at = now() - interval '400 seconds' WHERE id = :id")
     session.execute(aged, {"id": first})
     assert [claimed(), claimed()] == [first, later]
+
+
+def test_who_has_used_its_quota_is_put_aside(session: Session, add_job: Any, slots: Any) -> None:
+    slots(3)
+    over, within, unlimited = add_job("a", 11), add_job("b", 9), add_job("c", 4000)
+    for project in ("a", "b"):
+        session.get_one(Project, project).quotas = {"device_seconds_per_day": 10}
+    session.flush()
+    leases.share(session, SLICE)
+    requests = dict(session.execute(select(Job.id, Job.request)).all())  # type: ignore[arg-type]
+    assert requests == {over: "quota", within: None, unlimited: None}
+
+
+def test_a_quota_of_jobs_stops_none_that_runs(session: Session, add_job: Any, slots: Any) -> None:
+    slots(2)
+    add_job("a", 4000)
+    session.get_one(Project, "a").quotas = {"running_jobs": 0}
+    session.flush()
+    leases.share(session, SLICE)
+    assert session.scalars(select(Job.request)).all() == [None]

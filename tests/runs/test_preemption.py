@@ -32,3 +32,21 @@ def test_an_idle_project_starts_within_a_slice(workers: Workers) -> None:
     assert workers.rows(repeated, preempted[0])[0]["steps_repeated"] == 0
     assert workers.epochs(both[0]) == workers.epochs(both[1])
     assert workers.final_weights(both[0]) == workers.final_weights(both[1])
+
+
+@pytest.mark.slow
+def test_a_project_that_has_used_its_day_waits_and_loses_nothing(workers: Workers) -> None:
+    workers.start()
+    spec = example("digits-cnn-adam", 60, checkpoint={"every_seconds": 600})
+    alone, job_id = submit(spec, project="prj_a"), submit(spec, project="prj_b")
+    workers.rows("""UPDATE project SET quotas = '{"device_seconds_per_day": 1}' WHERE id = 'prj_b' RETURNING id""")
+    workers.until(lambda: "preempted" in workers.events(job_id), 120)
+    job = workers.job(job_id)
+    assert (job["status"], job["failures"]) == ("queued", 0)
+    assert workers.causes(job_id) == ["quota"]
+    assert workers.ended(alone, 120)["status"] == "succeeded"
+    assert workers.job(job_id)["attempt"] == 1
+    workers.rows("UPDATE project SET quotas = '{}' WHERE id = 'prj_b' RETURNING id")
+    assert workers.ended(job_id, 120)["status"] == "succeeded"
+    assert workers.epochs(job_id) == workers.epochs(alone)
+    assert workers.final_weights(job_id) == workers.final_weights(alone)

@@ -21,8 +21,14 @@ PREEMPTED_SECONDS = 2.0
 """How long a job that made room stays out of the queue: who it made room for goes first."""
 QUEUED_AGAIN = {
     "preempted": ("preempted", "The job made room for another one and is back in the queue."),
+    "quota": (
+        "preempted",
+        "The project has used its device seconds of today: the job is put aside until it may go on.",
+    ),
     "epochs_changed": ("queued", "The job goes on with the number of epochs that is wanted now."),
 }
+PREEMPTED_FOR = {"requeue": "epochs_changed", "quota": "quota"}
+"""By what the job was asked for."""
 REST: dict[Status, Status] = {"running": "queued", "pausing": "paused", "cancelling": "cancelled"}
 """Where a job goes that is stopped without an outcome."""
 
@@ -83,8 +89,8 @@ def _end(session: Session, lease: Lease, status: Status, **values: Any) -> None:
 def put_aside(session: Session, lease: Lease, cause: str, detail: str) -> None:
     """Stopped on request, not by a fault. Raises LeaseLost."""
     held = hold(session, lease)
-    if cause == "preempted" and held.request == "requeue":
-        cause = "epochs_changed"
+    if cause == "preempted":
+        cause = PREEMPTED_FOR.get(held.request or "", cause)
     values = {"available_at": func.now() + seconds(PREEMPTED_SECONDS)} if cause == "preempted" else {}
     status = rest(session, lease, held, **(values if held.status == "running" else {}))
     events: dict[Status, tuple[str, str]] = {

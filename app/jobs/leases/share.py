@@ -1,8 +1,9 @@
-"""Time sharing: which running jobs make room, because more urgent ones or another project's wait.
+"""Time sharing: which running jobs make room, because more urgent ones or another project's wait, or for their quota.
 
 The decision is made here alone, by one sweeper at a time. Putting a run aside is exact, so it costs a checkpoint.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,14 @@ WHERE id = :id AND attempt = :attempt AND status = 'running' AND request IS NULL
 RETURNING pg_notify('descent_request', id)
 """)
 
+# What a project may use of a day it has used: its jobs wait for the next one, those that run as well.
+ASK_OVER_QUOTA = text("""
+UPDATE job SET request = 'quota'
+WHERE status = 'running' AND request IS NULL
+  AND project_id IN (SELECT project_id FROM quota_blocks() WHERE quota = 'device_seconds_per_day')
+RETURNING pg_notify('descent_request', id)
+""")
+
 Row = Mapping[str, Any]
 
 
@@ -79,6 +88,8 @@ class Queue:
         self.coming = self.slots - len(mine) + sum(job["leaving"] for job in mine)
         self.staying = [job for job in mine if not job["leaving"]]
         self.held = Counter(job["project_id"] for job in self.staying)
+        self.unserved = False
+        """Somebody waits for whom nobody makes room yet."""
 
     @property
     def share(self) -> float:
@@ -107,25 +118,35 @@ class Queue:
             else:
                 job = self.victim(one)
                 if job is None:
+                    self.unserved = True
                     continue
                 self.staying.remove(job)
                 self.held[job["project_id"]] -= 1
                 yield job
             self.held[one["project_id"]] += 1
 
+    def next_slice(self) -> float:
+        """Seconds until one more job has had its slice, where that may help somebody."""
+        left = [self.slice_seconds - job["seconds"] for job in self.staying if job["seconds"] < self.slice_seconds]
+        return min(left, default=math.inf) if self.unserved else math.inf
 
-def share(session: Session, slice_seconds: float) -> int:
-    """Ask those who are to make room; how many there are. Somebody who decides already is left alone."""
+
+def share(session: Session, slice_seconds: float) -> float:
+    """Ask those who are to make room; in how many seconds to look again at the latest, for the sake of the slices.
+
+    Somebody who decides already is left alone.
+    """
     if not session.scalar(ONE_AT_A_TIME):
-        return 0
+        return math.inf
+    session.execute(ASK_OVER_QUOTA)
     parameters = {"slice_seconds": slice_seconds, "foresight": FORESIGHT}
     waiting = [dict(row) for row in session.execute(WAITING, parameters).mappings()]
     if not waiting:
-        return 0
+        return math.inf
     workers = [dict(row) for row in session.execute(WORKERS).mappings()]
     running = [dict(row) for row in session.execute(RUNNING).mappings()]
     projects = {row.queue: row.projects for row in session.execute(PROJECTS)}
-    asked = 0
+    again = math.inf
     for name in sorted({job["queue"] for job in waiting}):
         queue = Queue(
             {worker["id"]: worker for worker in workers if worker["queue"] == name},
@@ -134,5 +155,6 @@ def share(session: Session, slice_seconds: float) -> int:
             slice_seconds,
         )
         for job in queue.makes_room([job for job in waiting if job["queue"] == name]):
-            asked += len(session.execute(ASK, {"id": job["id"], "attempt": job["attempt"]}).all())
-    return asked
+            session.execute(ASK, {"id": job["id"], "attempt": job["attempt"]})
+        again = min(again, queue.next_slice())
+    return again
