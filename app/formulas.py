@@ -120,13 +120,25 @@ class _Reader:
     def __init__(self, text: str, names: Collection[str]) -> None:
         self.indent = _leading(text)
         self.names = names
+        self.columns: dict[int, int] = {}  # of the operations, by their lists' ids
 
     def error(self, node: ast.expr, detail: str) -> FormulaError:
-        return FormulaError(node.col_offset + self.indent + 1, detail)
+        return FormulaError(self.column(node), detail)
+
+    def column(self, node: ast.expr) -> int:
+        return node.col_offset + self.indent + 1
 
     def tree(self, node: ast.expr, depth: int = 1) -> Tree:
         if depth > MAX_DEPTH:
             raise self.error(node, f"nested more than {MAX_DEPTH} deep")
+        made = self.part(node, depth)
+        if isinstance(made, list):
+            self.columns[id(made)] = self.column(node)
+            if not names_in(made):
+                _Walk(self.columns, {}).finite(made)
+        return made
+
+    def part(self, node: ast.expr, depth: int) -> Tree:
         match node:
             case ast.Constant():
                 return self.number(node)
@@ -195,6 +207,46 @@ def evaluate(tree: Tree, values: Mapping[str, float]) -> float:
     if not isinstance(tree, list):
         return tree
     return OPERATIONS[cast("str", tree[0])](*(evaluate(argument, values) for argument in tree[1:]))
+
+
+def where_not_finite(text: str, values: Mapping[str, float]) -> FormulaError | None:
+    """The column of the operation by which a formula's value is not finite, or is not there."""
+    reader = _Reader(text, values)
+    tree = reader.tree(_expression(text))
+    try:
+        _Walk(reader.columns, values).finite(tree)
+    except FormulaError as error:
+        return error
+    return None
+
+
+class _Walk:
+    """`evaluate`, with an eye on what each operation comes to."""
+
+    def __init__(self, columns: Mapping[int, int], values: Mapping[str, float]) -> None:
+        self.columns, self.values = columns, values
+        self.overflown: FormulaError | None = None
+
+    def finite(self, tree: Tree) -> None:
+        """Raises FormulaError where the value is not finite or not there."""
+        if not math.isfinite(self.value(tree)):
+            assert self.overflown is not None
+            raise self.overflown
+
+    def value(self, tree: Tree) -> float:
+        if not isinstance(tree, list):
+            return self.values[tree] if isinstance(tree, str) else tree
+        sign = cast("str", tree[0])
+        arguments = [self.value(argument) for argument in tree[1:]]
+        column = self.columns.get(id(tree), 1)
+        try:
+            result = OPERATIONS[sign](*arguments)
+        except (ArithmeticError, ValueError) as error:
+            reason = error.args[-1] if error.args else "it is not finite"
+            raise FormulaError(column, f"{sign} has no value: {reason}") from None
+        if self.overflown is None and not math.isfinite(result):
+            self.overflown = FormulaError(column, f"the value of {sign} is not finite")
+        return result
 
 
 def compile_float(tree: Tree, name: str) -> Callable[[float], float]:

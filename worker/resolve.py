@@ -220,7 +220,7 @@ def data_facts(spec: JobSpec, work: Plan) -> dict[str, Any] | None:
     return {
         "shape": list(facts.shape),
         "dtype": "int64" if facts.dtype == "int64" else "float32",
-        "classes": facts.classes if spec.loss.target != "number" else None,
+        "classes": facts.classes if spec.loss.target in ("class", "binary") else None,
         "target_shape": target_shape,
         "vocabulary": facts.vocabulary,
         "samples": {"train": counts.train, "validation": counts.validation, "test": counts.test},

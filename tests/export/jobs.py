@@ -169,6 +169,10 @@ JOBS: dict[str, Document] = {
     ),
     "phases": changed(IRIS, optimizer=None, training={"batch_size": 16}, phases=PHASES),
     "inline": LINE,
+    "inline-labels": changed(
+        LINE, data__dataset={"type": "inline", "inputs": [[i / 10, i % 3] for i in range(20)], "targets": [[i % 3, -1, 0] for i in range(20)]},
+        loss={"type": "MultiLabelMarginLoss"}, model={"type": "MLP", "hidden": [4]},
+    ),
     "inline-lbfgs-accumulated": changed(LINE, optimizer={"type": "LBFGS", "lr": 0.2, "line_search_fn": "strong_wolfe"}, training__accumulate_steps=2),
     "binary": changed(
         IRIS, data={"dataset": "breast_cancer", "split": {"train": 300, "validation": 100}, "preprocess": [{"type": "Standardize"}]},

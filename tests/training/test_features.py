@@ -207,6 +207,32 @@ def test_the_test_part_is_judged_by_the_best_weights(config: Config, train: Trai
     assert result.end["test"]["checkpoint_path"] == file
 
 
+def test_a_rule_without_a_value_says_where(config: Config, train: Train) -> None:
+    update = [["rate", ["/", "lr", ["-", "step", 3.0]]], ["param", ["-", "param", ["*", "rate", "grad"]]]]
+    config["phases"][0]["optimizer"] = {"type": "UpdateRule", "lr": 0.1, "update": update}
+    error = train(config).end["error"]
+    assert (error["code"], error["detail"]["errors"][0]["pointer"]) == ("invalid_spec", "/optimizer/update/0")
+    assert "at step 3: float division by zero" in error["message"]
+
+
+def test_labels_are_rows_of_classes(config: Config, train: Train, tmp_path: Path) -> None:
+    inputs, rows = torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0, 0.0, -1.0], [1.0, -1.0, 7.0]])
+
+    def run(targets: torch.Tensor) -> Result:
+        save_file({"train.inputs": inputs, "train.targets": targets}, tmp_path / "labels")
+        return train(config)
+
+    config |= {"data": {"file": str(tmp_path / "labels")}, "loss": {"type": "MultiLabelMarginLoss"}, "metrics": []}
+    config["model"] = {"type": "Sequential", "layers": [{"type": "Linear", "in_features": 1, "out_features": 3}]}
+    refused = run(rows)
+    assert refused.end["error"]["detail"]["errors"][0]["pointer"] == "/loss/type"
+    rows[1, 2] = 2  # behind a -1 it means nothing
+    torch.manual_seed(config["seed"])
+    model = torch.nn.Linear(1, 3)
+    loss = torch.nn.MultiLabelMarginLoss()(model(inputs), rows.long())
+    assert run(rows).rows[0]["train_loss"] == pytest.approx(loss.item(), rel=1e-6)
+
+
 def test_sample_weights_make_a_weighted_mean(config: Config, train: Train, tmp_path: Path) -> None:
     inputs, targets = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [0.0]])
     save_file(

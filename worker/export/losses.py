@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.training.config import Component
-from worker.training.losses import CLASS_LOSSES, LOSSES, TENSOR_ARGUMENTS
+from worker.training.losses import CLASS_LOSSES, LABEL_LOSSES, LOSSES, TENSOR_ARGUMENTS
 from worker.training.metrics import names
 
 from .code import arguments, call, literal
@@ -17,6 +17,7 @@ class LossSource:
     lines: list[str]
     definitions: list[str] = field(default_factory=list)
     like: bool = False  # targets take the outputs' shape
+    labels: bool = False  # targets are rows of class indices, which come as floats
     flat: bool = False  # [B, T, V] and [B, T] become [B * T, V] and [B * T]
     weighted: bool = False
 
@@ -27,7 +28,7 @@ class LossSource:
         if self.flat:
             return f"{function}(outputs.flatten(0, 1), {targets}.flatten(){weight})"
         like = f"{targets}.view_as(outputs)" if self.like else targets
-        return f"{function}(outputs, {like}{weight})"
+        return f"{function}(outputs, {like}{'.long()' * self.labels}{weight})"
 
 
 def loss_source(config: Component, outputs: list[int], targets: list[int], weighted: bool, device: str) -> LossSource:
@@ -45,7 +46,7 @@ def loss_source(config: Component, outputs: list[int], targets: list[int], weigh
     if kind in CLASS_LOSSES:
         found.flat = len(outputs) == 2 and len(targets) == 1 and outputs[:1] == targets
     else:
-        found.like = outputs != targets
+        found.like, found.labels = outputs != targets, kind in LABEL_LOSSES
     if weighted:
         each = call(f"nn.{kind}", [*texts, 'reduction="none"'])
         found.lines = [f"each_loss = {each}"]

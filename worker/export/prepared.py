@@ -57,7 +57,7 @@ def columns_of(spec: JobSpec, facts_of: FactsOf) -> dict[str, Any]:
 
 def class_names(spec: JobSpec, known: Known) -> list[Any] | None:
     """What each class is called, where it has a name."""
-    if spec.data is None or spec.loss is None or spec.loss.target == "number":
+    if spec.data is None or spec.loss is None or spec.loss.target in ("number", "labels"):
         return None
     dataset = spec.data.dataset
     reference = dataset if isinstance(dataset, str) else getattr(dataset, "train", None)

@@ -1,6 +1,6 @@
 """Losses: the table, and how a batch's outputs and targets are brought to the shapes a loss expects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ LOSSES: dict[str, type[nn.Module]] = {
 }
 CLASS_LOSSES = {"CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"}  # targets are class indices
 BINARY_LOSSES = {"BCEWithLogitsLoss", "BCELoss"}  # two classes need one output
+LABEL_LOSSES = {"MultiLabelMarginLoss"}  # targets are rows of class indices
 TENSOR_ARGUMENTS = {"weight", "pos_weight"}
 
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -49,7 +50,7 @@ def build(config: Component, device: torch.device) -> LossFunction:
         mean, each = LOSSES[kind](**arguments), LOSSES[kind](**{**arguments, "reduction": "none"})
     except (TypeError, ValueError) as error:
         raise ConfigError("/loss", str(error)) from error
-    shape = _to_class_indices if kind in CLASS_LOSSES else _to_floats
+    shape = _to_class_indices if kind in CLASS_LOSSES else _to_labels if kind in LABEL_LOSSES else _to_floats
 
     def loss(outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         outputs, targets = shape(outputs, targets)
@@ -62,11 +63,26 @@ def build(config: Component, device: torch.device) -> LossFunction:
     return loss
 
 
+def require_labels(config: Component | None, targets: Iterable[Tensor]) -> None:
+    """Raises ConfigError for a loss over rows of classes whose targets are something else."""
+    if config is None or config["type"] not in LABEL_LOSSES:
+        return
+    for rows in targets:
+        if not bool(((rows == rows.floor()) & (rows >= -1) & (rows < rows.shape[1])).all()):
+            wanted = f"rows of classes from 0 to {rows.shape[1] - 1}, with -1 from where there are no more"
+            raise ConfigError("/loss/type", f"{config['type']} needs {wanted}: the targets are something else")
+
+
 def _to_class_indices(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """A language model's [B, T, V] and [B, T] become [B*T, V] and [B*T]; all else is torch's own layout."""
     if outputs.ndim == 3 and targets.ndim == 2 and outputs.shape[:2] == targets.shape:
         return outputs.flatten(0, 1), targets.flatten()
     return outputs, targets
+
+
+def _to_labels(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of class indices, which come as floats."""
+    return outputs, targets.long().view_as(outputs)
 
 
 def _to_floats(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

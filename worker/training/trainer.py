@@ -14,6 +14,7 @@ from .errors import CheckpointCorrupt, Diverged, EnvironmentDiffers
 from .evaluation import evaluate
 from .hooks import Hook, Liveness, RangeTestCurve, Report, StepSeries
 from .learner import Learner
+from .losses import require_labels
 from .metrics import MetricSet
 from .optimizers import learning_rates
 from .record import EpochRecord, Progress
@@ -33,6 +34,9 @@ class Trainer:
         self.device = environment.configure(config)
         self.environment = environment.fingerprint(self.device)
         self.data = None if config.data is None else data.load(config.data, self.device)
+        if self.data is not None:
+            parts = (self.data.train, self.data.validation, self.data.test)
+            require_labels(config.loss, [part.targets for part in parts if part is not None])
         settings = config.training
         batches = 1 if self.data is None else data.batches_per_epoch(len(self.data.train), settings)
         self.batches, self.steps_per_epoch = batches, -(-batches // settings.accumulate_steps)

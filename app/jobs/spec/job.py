@@ -116,7 +116,7 @@ def _metrics(spec: JobSpec) -> Iterator[Complaint]:
             if not spec.model.trains_on_data:
                 yield Complaint(("metrics", index), f"there is nothing to measure with a {spec.model.type}")
         elif metric.target != spec.loss.target and (metric.target, spec.loss.target) != ("class", "binary"):
-            kinds = {"class": "classes", "number": "numbers", "binary": "two classes"}
+            kinds = {"class": "classes", "number": "numbers", "binary": "two classes", "labels": "lists of classes"}
             yield Complaint(
                 ("metrics", index),
                 f"{metric.type} is for {kinds[metric.target]}, {spec.loss.type} for {kinds[spec.loss.target]}",

@@ -8,8 +8,8 @@ from pydantic import Field
 from app.jobs.spec.base import Boolean, Complaint, Component, Integer, NonNegative, Number, Positive, Probability, Table
 
 Weights = Annotated[list[NonNegative], Field(min_length=1, max_length=100_000)]
-# What a loss compares the outputs with: a class index, numbers, or either with two classes.
-Target = Literal["class", "number", "binary"]
+# What a loss compares the outputs with: a class index, numbers, either with two classes, or a list of class indices.
+Target = Literal["class", "number", "binary", "labels"]
 
 
 class Loss(Component):
@@ -98,6 +98,14 @@ class SoftMarginLoss(Loss):
     type: Literal["SoftMarginLoss"] = "SoftMarginLoss"
 
 
+class MultiLabelMarginLoss(Loss):
+    """A target is as wide as the output: the sample's classes in any order, and -1 from where there are no more."""
+
+    type: Literal["MultiLabelMarginLoss"] = "MultiLabelMarginLoss"
+
+    target = "labels"
+
+
 class MultiLabelSoftMarginLoss(Loss):
     type: Literal["MultiLabelSoftMarginLoss"] = "MultiLabelSoftMarginLoss"
     weight: Weights | None = None
@@ -122,6 +130,7 @@ LOSSES.add(
     KLDivLoss,
     PoissonNLLLoss,
     SoftMarginLoss,
+    MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     HingeEmbeddingLoss,
 )

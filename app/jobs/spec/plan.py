@@ -124,6 +124,8 @@ def _source_facts(data: Data, loss: Loss, facts_of: FactsOf) -> Facts:
     if isinstance(data.dataset, Inline):
         return _inline_facts(data.dataset, loss)
     if isinstance(data.dataset, Synthetic):
+        if loss.target == "labels":
+            raise SpecError.of([Complaint(("loss", "type"), f"{loss.type} needs rows of classes: no synthetic data")])
         return _synthetic_facts(data.dataset)
     if not isinstance(data.dataset, Parts):
         facts = _named_facts(str(data.dataset), data, facts_of, ("data", "dataset"))
@@ -164,7 +166,9 @@ def _named_facts(name: str, data: Data, facts_of: FactsOf, path: Path) -> Facts:
 
 def _inline_facts(inline: Inline, loss: Loss) -> Facts:
     shape = shape_of_rows(inline.inputs)
-    if loss.target == "number" or (loss.target == "binary" and not _are_two_classes(inline.targets)):
+    if loss.target == "labels":
+        _refuse_labels(inline.targets)
+    if loss.target in ("number", "labels") or (loss.target == "binary" and not _are_two_classes(inline.targets)):
         width = math.prod(shape_of_rows(inline.targets)[1:])
         return Facts(shape[0], shape[1:], target_width=width, reference="inline")
     where = ("data", "dataset", "targets")
@@ -184,6 +188,15 @@ def _inline_facts(inline: Inline, loss: Loss) -> Facts:
         class_counts=tuple(counts.get(c, 0) for c in range(classes)),
         reference="inline",
     )
+
+
+def _refuse_labels(targets: list[Any]) -> None:
+    """Raises SpecError for a row that is no list of classes, each from 0 on, and then -1."""
+    for index, target in enumerate(targets):
+        row = target if isinstance(target, list) else [target]
+        if any(value != int(value) or not -1 <= value < len(row) for value in row):
+            detail = f"must be classes from 0 to {len(row) - 1}, and -1 from where there are no more"
+            raise SpecError.of([Complaint(("data", "dataset", "targets", index), detail)])
 
 
 def _are_two_classes(targets: list[Any]) -> bool:
@@ -211,6 +224,8 @@ def _synthetic_facts(synthetic: Synthetic) -> Facts:
 
 
 def _loss_complaints(loss: Loss, facts: Facts) -> Iterator[Complaint]:
+    if loss.target == "labels" and facts.classes is not None:
+        yield Complaint(("loss", "type"), f"{loss.type} needs rows of classes, a target of this data set is one class")
     if loss.target == "class" and facts.classes is None:
         yield Complaint(("loss", "type"), f"{loss.type} needs classes, the targets of this data set are numbers")
     if loss.target == "binary" and facts.classes not in (None, 2):

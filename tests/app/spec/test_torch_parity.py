@@ -17,6 +17,28 @@ from app.jobs.spec.schedulers import SCHEDULERS
 
 NOT_OPTIMIZERS = {"Optimizer": "the base class"}
 NOT_SCHEDULERS = {"LRScheduler": "the base class"}
+NOT_LOSSES = {
+    **dict.fromkeys(("CosineEmbeddingLoss", "MarginRankingLoss"), "compares two outputs of a model"),
+    **dict.fromkeys(("TripletMarginLoss", "TripletMarginWithDistanceLoss"), "compares three outputs of a model"),
+    "CTCLoss": "needs the lengths of inputs and targets",
+    "GaussianNLLLoss": "needs a variance beside the output",
+    "AdaptiveLogSoftmaxWithLoss": "is a layer that takes the targets",
+    "LinearCrossEntropyLoss": "is a layer that takes the targets: Linear and CrossEntropyLoss say the same",
+    "NLLLoss2d": "is NLLLoss, deprecated in torch",
+}
+CONTAINERS = {"Container", "Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}
+NOT_LAYERS = {
+    **dict.fromkeys(CONTAINERS, "holds modules"),
+    "Sequential": "is the model",
+    **dict.fromkeys(("Bilinear", "CosineSimilarity", "PairwiseDistance"), "takes two inputs"),
+    **dict.fromkeys(("GRUCell", "LSTMCell", "RNNCell"), "is one step of GRU, LSTM, RNN, with a state to carry"),
+    **dict.fromkeys(("RNNBase", "RNNCellBase"), "is the base class"),
+    **dict.fromkeys(("MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"), "takes the indices of a pooling beside its input"),
+    **dict.fromkeys(("Transformer", "TransformerDecoder", "TransformerDecoderLayer"), "takes two sequences"),
+    "TransformerEncoder": "is TransformerEncoderLayer as often as it is listed",
+    "CrossMapLRN2d": "is LocalResponseNorm in the code of Lua's torch",
+    "SyncBatchNorm": "is BatchNorm over the processes of a distributed training",
+}
 OURS = {"WarmupCosine", "UpdateRule", "RangeTest", "Reshape", "Permute", "MeanPool", "LastStep"}
 
 # Arguments that are no data, or that the service decides.
@@ -58,6 +80,28 @@ def test_every_optimizer_of_torch_is_offered() -> None:
 def test_every_scheduler_of_torch_is_offered() -> None:
     assert public_classes(lr_scheduler, object) - set(SCHEDULERS) == set(NOT_SCHEDULERS)
     assert set(SCHEDULERS) - public_classes(lr_scheduler, object) <= OURS
+
+
+def torch_modules() -> set[str]:
+    """Every public module of torch.nn but the lazy ones: sizes left out are inferred for all layers here."""
+    return {name for name in public_classes(nn.modules, nn.Module) if not name.startswith("Lazy")}
+
+
+def test_every_loss_of_torch_is_offered() -> None:
+    names = {name for name in torch_modules() if "Loss" in name}
+    assert names - set(LOSSES) == set(NOT_LOSSES)
+    assert set(LOSSES) <= names
+
+
+def test_every_layer_of_torch_is_offered() -> None:
+    names = {name for name in torch_modules() if "Loss" not in name}
+    assert names - set(LAYERS) == set(NOT_LAYERS)
+    assert set(LAYERS) - names <= OURS
+
+
+def test_every_initializer_of_torch_is_offered() -> None:
+    names = {name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")}
+    assert names - set(INITIALIZERS) == set()
 
 
 def plain(value: Any) -> Any:

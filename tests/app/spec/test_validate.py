@@ -17,6 +17,15 @@ def test_examples_resolve_and_their_resolved_spec_is_a_spec_that_resolves_to_its
     assert spec_sha256(again) == spec_sha256(resolved)
 
 
+LABELS = changed(
+    IRIS,
+    {
+        "/data": {"dataset": {"type": "inline", "inputs": [[1.0, 2.0]], "targets": [[1, -1, 0]]}},
+        "/loss": {"type": "MultiLabelMarginLoss"},
+        "/metrics": ...,
+    },
+)
+
 # (changes to a good document, pointer of the error, words of its detail)
 WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (IRIS, {"/optimzer": {}}, "/optimzer", "did you mean 'optimizer'"),
@@ -55,6 +64,10 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (IRIS, {"/optimizer/groups": [{"params": ".*", "lr": -1}]}, "/optimizer/groups/0/lr", "greater than"),
     (IRIS, {"/optimizer/groups": [{"params": ".*", "Lr": 1}]}, "/optimizer/groups/0/Lr", "did you mean 'lr'"),
     (IRIS, {"/optimizer/groups": [{"params": ".*", "fused": True}]}, "/optimizer/groups/0/fused", "as a whole"),
+    (IRIS, {"/loss": {"type": "MultiLabelMarginLoss"}, "/metrics": ...}, "/loss/type", "rows of classes"),
+    (LABELS, {"/data/dataset/targets": [[0, 3, -1]]}, "/data/dataset/targets/0", "0 to 2"),
+    (LABELS, {"/data/dataset/targets": [[0.5, -1, -1]]}, "/data/dataset/targets/0", "0 to 2"),
+    (LABELS, {"/metrics": ["accuracy"]}, "/metrics/0", "lists of classes"),
     (IRIS, {"/scheduler": {"type": "StepLR"}}, "/scheduler/step_size", "is required"),
     (IRIS, {"/scheduler": {"type": "StepLR", "step_size": 0}}, "/scheduler/step_size", "greater than or equal to 1"),
     (IRIS, {"/scheduler": {"type": "CosineAnnealingLR", "T_max": 0}}, "/scheduler/T_max", "greater than or equal to 1"),

@@ -50,7 +50,7 @@ def build(
         raise ConfigError(f"{pointer}/type", f"unknown optimizer {config['type']}")
     arguments = _arguments(config)
     if config["type"] == "UpdateRule":
-        arguments["seed"] = seed
+        arguments |= {"seed": seed, "pointer": pointer}
     groups = [
         {**options, "params": [parameters[name] for name in names]}
         for names, options in grouped_names(config, list(parameters), set(frozen), pointer)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from worker.training.errors import ConfigError
 from worker.training.formulas import Tree, compile_tensor, names_in
 from worker.training.seeds import noise_generator
 
@@ -25,10 +26,12 @@ class UpdateRule(torch.optim.Optimizer):
         seed: int,
         hyperparameters: dict[str, float] | None = None,
         state: dict[str, float] | None = None,
+        pointer: str = "/optimizer",
     ) -> None:
         super().__init__(params, {"lr": lr})
         self._formulas = [(target, compile_tensor(tree)) for target, tree in update]
         self._hyperparameters, self._initial = dict(hyperparameters or {}), dict(state or {})
+        self._pointer = pointer
         self._seed, self._noisy = seed, any("noise" in names_in(tree) for _, tree in update)
 
     @torch.no_grad()
@@ -66,8 +69,12 @@ class UpdateRule(torch.optim.Optimizer):
         if generator is not None:
             drawn = torch.randn(parameter.shape, generator=generator)
             values["noise"] = drawn.to(device=parameter.device, dtype=parameter.dtype)
-        for target, formula in self._formulas:
-            values[target] = formula(values)
+        for index, (target, formula) in enumerate(self._formulas):
+            try:
+                values[target] = formula(values)
+            except (ArithmeticError, ValueError) as error:  # of numbers: tensors become infinite or nan instead
+                where = f"{self._pointer}/update/{index}"
+                raise ConfigError(where, f"has no value at step {state['step']}: {error}") from error
         for name in self._initial:
             value = values[name]
             if value is parameter:
