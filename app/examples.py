@@ -58,6 +58,7 @@ USAGE: dict[str, Any] = {
     "attempts": 14,
     "checkpoint_bytes": 1048576,
     "dataset_bytes": 2400,
+    "weights_bytes": 0,
 }
 
 BY_SCHEMA: dict[str, Any] = {

@@ -99,6 +99,7 @@ def train(order: dict[str, Any], report: Any, requests: Requests) -> None:
             weights_of=weights_in(order.get("weights"), store),
             vectors=prepare_vectors(spec, prepared, store, known),
             memory_bytes=order.get("memory_bytes"),
+            most_parameters=order.get("most_parameters"),
         )
         keep(Path(order["run"]["directory"]), order["resolved_spec"], config, known)
     except SpecError as error:

@@ -17,6 +17,7 @@ from app.database import session_scope
 from app.datasets.references import Catalog
 from app.jobs import leases
 from app.jobs.leases import Claimed, Lease, LeaseLost, Resume
+from app.projects import quotas
 from app.settings import get_settings
 from app.weights import references as weights
 from worker.lease import Ledger
@@ -159,6 +160,8 @@ class Supervisor:
             "same_environment": self._claimed.resolved_spec["resources"]["resume_on"] == "same_environment",
             "spec_sha256": self._claimed.spec_sha256,
         }
+        with session_scope("descent_worker") as session:
+            most_parameters = quotas.most_parameters(session, lease.project_id)
         return {
             "resolved_spec": self._claimed.resolved_spec,
             "project_id": lease.project_id,
@@ -168,6 +171,7 @@ class Supervisor:
             "run": run,
             "rungs": list(self._rungs.epochs),
             "memory_bytes": self._watch.memory_bytes,
+            "most_parameters": most_parameters,
         }
 
     def _follow(self, trainer: Trainer) -> Outcome:

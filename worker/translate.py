@@ -6,7 +6,7 @@ from app.datasets.builtin import builtin_facts
 from app.datasets.facts import FactsOf
 from app.formulas import parse
 from app.jobs.memory import refusal
-from app.jobs.spec import validate
+from app.jobs.spec import SpecError, validate
 from app.jobs.spec.optimizer import Optimizer
 from app.jobs.spec.plan import is_stream
 from app.jobs.spec.preprocess import Tokenize
@@ -29,14 +29,21 @@ def translate(
     weights_of: WeightsOf | None = None,
     vectors: str | None = None,
     memory_bytes: int | None = None,
+    most_parameters: int | None = None,
 ) -> dict[str, Any]:
     """The engine's config of a resolved spec. `data` as `worker.data.prepare` gives it.
 
-    Raises SpecError, and MemoryError for a model that takes more than `memory_bytes`.
+    Raises SpecError, also for a model of more than `most_parameters`, and MemoryError for one that takes more than
+    `memory_bytes`.
 
     `vectors`: the file of `worker.datasets.vectors.prepare_vectors`.
     """
     resolution = resolution_of(resolved, data, facts_of, weights_of)
+    if most_parameters is not None:
+        parameters = sum(p.numel() for p in resolution.model.parameters())
+        if parameters > most_parameters:
+            detail = f"has {parameters} parameters; a job of this project has at most {most_parameters}"
+            raise SpecError([{"pointer": "/model", "detail": detail}])
     if memory_bytes is not None:
         needed = least_bytes(resolution)
         if needed > memory_bytes:

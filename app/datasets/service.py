@@ -58,7 +58,7 @@ def create(project_id: str, upload: Upload) -> dict[str, Any]:
     hashes = {role: file.sha256 for role, file in upload.files.items()}
     try:
         with ProjectSession(project_id) as session, session.begin():
-            check_upload(session, project_id, values["bytes"])
+            check_upload(session, project_id, values["bytes"], "dataset_bytes")
             values["version"] = repository.take_version(session, project_id, name)
             for file in sorted(upload.files.values(), key=lambda file: file.sha256):  # one order: no deadlocks
                 blobs.keep(session, store, file)

@@ -4,14 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
 from app.errors import TooManyRequests
 from app.jobs.lifecycle import ENDED, HOLDING_LEASE
-from app.models import Checkpoint, Dataset, Job, Project
+from app.models import Checkpoint, Dataset, Job, Project, Weights
 
 NAMES = (
     "jobs",  # that have not ended
@@ -21,7 +21,7 @@ NAMES = (
     "parameters",  # of one job's model
     "step_rows",  # of one job's step series
     "dataset_bytes",  # of uploads
-    "storage_bytes",  # of checkpoints
+    "storage_bytes",  # of checkpoints and uploaded weights
     "requests_per_minute",  # to one API process
 )
 
@@ -32,9 +32,17 @@ def count_jobs(chosen: ColumnElement[bool]) -> Callable[[Session, str], float]:
     ).scalar_one()
 
 
-def sum_bytes(table: type[Checkpoint] | type[Dataset]) -> Callable[[Session, str], float]:
-    total = func.coalesce(func.sum(table.bytes), 0)
-    return lambda session, project_id: session.execute(select(total).where(table.project_id == project_id)).scalar_one()
+def dataset_bytes(session: Session, project_id: str) -> float:
+    total = select(func.coalesce(func.sum(Dataset.bytes), 0)).where(Dataset.project_id == project_id)
+    return session.execute(total).scalar_one()
+
+
+def storage_bytes(session: Session, project_id: str) -> float:
+    """Checkpoints and uploaded weights; weights that are held for a fork are a checkpoint's own file."""
+    saved = select(func.coalesce(func.sum(Checkpoint.bytes), 0)).where(Checkpoint.project_id == project_id)
+    mine = (Weights.project_id == project_id, Weights.job_id.is_(None))
+    uploaded = select(func.coalesce(func.sum(Weights.bytes), 0)).where(*mine)
+    return session.execute(saved).scalar_one() + session.execute(uploaded).scalar_one()
 
 
 def device_seconds_today(session: Session, project_id: str) -> float:
@@ -45,8 +53,8 @@ USED: dict[str, Callable[[Session, str], float]] = {
     "jobs": count_jobs(Job.status.not_in(ENDED)),
     "running_jobs": count_jobs(Job.status.in_(HOLDING_LEASE)),
     "device_seconds_per_day": device_seconds_today,
-    "dataset_bytes": sum_bytes(Dataset),
-    "storage_bytes": sum_bytes(Checkpoint),
+    "dataset_bytes": dataset_bytes,
+    "storage_bytes": storage_bytes,
 }
 """What is a sum over the project; the others are limits of one job or one minute."""
 
@@ -83,7 +91,7 @@ def check_submit(
 ) -> None:
     """Raises TooManyRequests when `jobs` more of this size do not fit; submits of a limited project queue up.
 
-    `parameters` None: nobody could count them, and the job's start is not held up for it.
+    `parameters` None: nobody could count them; the worker does before it builds the model.
     """
     limits = limits_of(session, project_id)
     of_one_job = {"epochs": epochs, "parameters": parameters or 0, "step_rows": step_rows}
@@ -97,19 +105,25 @@ def check_submit(
         if used(session, project_id, "jobs") + jobs > limits["jobs"]:
             raise TooManyRequests(f"This project has at most {limits['jobs']} jobs at a time.", retry_after=30)
     if "storage_bytes" in limits and used(session, project_id, "storage_bytes") >= limits["storage_bytes"]:
-        raise TooManyRequests("The checkpoints of this project fill its storage.", retry_after=3600)
+        raise TooManyRequests("The checkpoints and weights of this project fill its storage.", retry_after=3600)
 
 
-def check_upload(session: Session, project_id: str, size: int) -> None:
-    """Raises TooManyRequests when so many bytes of a data set more do not fit."""
-    most = limits_of(session, project_id).get("dataset_bytes")
+def check_upload(session: Session, project_id: str, size: int, name: Literal["dataset_bytes", "storage_bytes"]) -> None:
+    """Raises TooManyRequests when so many bytes more do not fit."""
+    most = limits_of(session, project_id).get(name)
     if most is None:
         return
     lock(session, project_id)
-    left = most - used(session, project_id, "dataset_bytes")
+    left = most - used(session, project_id, name)
     if size > left:
-        detail = f"The data sets of this project may have {most} bytes; {max(left, 0)} are left, this one has {size}."
+        what = {"dataset_bytes": "data sets", "storage_bytes": "checkpoints and weights"}[name]
+        detail = f"The {what} of this project may have {most} bytes; {max(left, 0)} are left, this upload has {size}."
         raise TooManyRequests(detail, retry_after=3600)
+
+
+def most_parameters(session: Session, project_id: str) -> int | None:
+    """Of one job's model, for the worker that builds it: at the submit nobody may have been there to count them."""
+    return limits_of(session, project_id).get("parameters")
 
 
 def claim_fits(session: Session, project_id: str) -> bool:

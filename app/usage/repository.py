@@ -37,7 +37,8 @@ SELECT
   (SELECT coalesce(sum({SECONDS}), 0) FROM attempt a WHERE a.project_id = :project AND {WITHIN}) AS device_seconds,
   (SELECT count(*) FROM attempt a WHERE a.project_id = :project AND {WITHIN}) AS attempts,
   (SELECT coalesce(sum(bytes), 0)::bigint FROM checkpoint WHERE project_id = :project) AS checkpoint_bytes,
-  (SELECT coalesce(sum(bytes), 0)::bigint FROM dataset WHERE project_id = :project) AS dataset_bytes
+  (SELECT coalesce(sum(bytes), 0)::bigint FROM dataset WHERE project_id = :project) AS dataset_bytes,
+  (SELECT coalesce(sum(bytes), 0)::bigint FROM weights WHERE project_id = :project AND job_id IS NULL) AS weights_bytes
 """)
 
 

@@ -10,6 +10,7 @@ from app.ids import new_id
 from app.lists import page
 from app.models import Weights
 from app.projects.audit import record
+from app.projects.quotas import check_upload
 from app.settings import get_settings
 from app.uploads import Upload, refusal
 from app.weights import repository
@@ -36,7 +37,7 @@ def document(row: Weights, *, full: bool = True) -> Document:
 
 
 def create(project_id: str, upload: Upload) -> Document:
-    """The new weights. Raises InvalidPayload for what is no safetensors file."""
+    """The new weights. Raises InvalidPayload for what is no safetensors file, TooManyRequests over quota."""
     name = upload.fields.get("name", "").strip() or None
     if name is not None and (len(name) > MAX_NAME or "\0" in name):
         raise refusal("/name", f"has at most {MAX_NAME} characters, none of them U+0000")
@@ -59,6 +60,7 @@ def create(project_id: str, upload: Upload) -> Document:
     store = get_settings().store_path
     try:
         with ProjectSession(project_id) as session, session.begin():
+            check_upload(session, project_id, file.bytes, "storage_bytes")
             blobs.keep(session, store, file)
             repository.insert_weights(session, values)
             record(session, weights_id)

@@ -15,6 +15,7 @@ from app.models import Attempt, Project
 from app.projects import quotas
 from app.projects.quotas import check_submit
 from tests.app.conftest import SPEC, Api
+from tests.app.weights.files import safetensors
 
 
 def limit(session: Session, project_id: str, **values: int) -> None:
@@ -112,6 +113,22 @@ def test_uploads_fill_their_quota(api: Api, session: Session) -> None:
     refused = api.post("/v1/datasets", **form)
     assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
     assert api.get("/v1/me").json()["quotas"]["dataset_bytes"] == {"limit": 30, "used": len(content)}
+
+
+def test_uploaded_weights_count_as_storage(api: Api, session: Session) -> None:
+    content = safetensors({"w": [4]})
+    limit(session, api.project_id, storage_bytes=2 * len(content) - 1)
+    form = {"files": {"file": ("x.safetensors", content)}}
+    assert api.post("/v1/weights", **form).status_code == 201
+    assert api.get("/v1/me").json()["quotas"]["storage_bytes"]["used"] == len(content)
+    refused = api.post("/v1/weights", **form)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "3600")
+    assert "this upload has" in refused.json()["detail"]
+    assert api.get("/v1/usage").json()["data"][0]["weights_bytes"] == len(content)
+
+
+def test_whoever_is_over_quota_is_told_when_to_ask_again() -> None:
+    assert TooManyRequests("Too much.").retry_after is not None
 
 
 def test_the_job_knows_whose_key_it_came_by(api: Api, session: Session) -> None:

@@ -7,10 +7,12 @@ import sys
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.database import session_scope
 from app.jobs.leases import Lease
 from app.jobs.memory import least_bytes, refusal, shown
+from app.models import Project
 from tests.conftest import clear_caches
 from tests.worker.conftest import Workers, example, submit
 from worker.limits import Watch, memory_limit, memory_of
@@ -36,6 +38,17 @@ def test_a_job_beyond_its_memory_fails_and_its_neighbour_does_not(workers: Worke
     assert "takes at least 3.0 GiB" in workers.job(impossible)["error"]["message"]
     assert workers.ended(small)["status"] == "succeeded"
     assert workers.causes(small) == ["succeeded"]
+
+
+def test_a_model_beyond_the_quota_fails_where_nobody_counted_before(workers: Workers) -> None:
+    small, large = submit(wide(4, 2), ringing=False), submit(wide(64, 2), ringing=False)
+    with session_scope("descent_worker") as session:
+        session.execute(update(Project).where(Project.id == "prj_a").values(quotas={"parameters": 100}))
+    workers.start()
+    error = workers.ended(large)["error"]
+    assert (error["code"], error["detail"]["errors"][0]["pointer"]) == ("invalid_spec", "/model")
+    assert "a job of this project has at most 100" in error["message"]
+    assert workers.ended(small)["status"] == "succeeded"
 
 
 def test_a_job_beyond_its_time_saves_a_checkpoint_and_fails(workers: Workers) -> None:
