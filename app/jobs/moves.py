@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from app import storage
+from app import failpoints, storage
 from app.aliases.references import refuse_named
 from app.checkpoints.repository import get_checkpoint
 from app.database import ProjectSession
@@ -36,6 +36,8 @@ def perform(session: ProjectSession, job_id: str, move: Move) -> bool:
     for _ in range(RACES):
         moved = move(session, find(session, job_id))
         if moved is not None:
+            failpoints.reach("before_move_commit")
+            session.after_commit.insert(0, partial(failpoints.reach, "after_move_commit"))
             return moved
     raise Conflict("The job is changing too fast; try again.", code="state_conflict", retry_after=1)
 

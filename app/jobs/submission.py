@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from app import failpoints
 from app.database import ProjectSession
 from app.datasets.references import Catalog
 from app.doorbell import ring_soon
@@ -117,6 +118,7 @@ def once(
     held = idempotency.reserve(project_id, idempotency_key, idempotency.fingerprint(route, body))
     if isinstance(held, idempotency.Stored):
         return held.status_code, render(held.response), True
+    failpoints.reach("after_reservation")
     try:
         return 201, work(held), False
     except BaseException:
@@ -147,6 +149,8 @@ def store(
         body = render(job | {"warnings": warnings} if warnings else job)
         if reservation is not None:
             idempotency.keep(session, reservation, 201, body)
+        failpoints.reach("before_submit_commit")
+    failpoints.reach("after_submit_commit")
     ring_soon(submission.resolved["resources"]["device"])
     return body
 
