@@ -64,6 +64,8 @@ class TrajectoryQuestion(Section):
     def rules(self) -> Iterator[Complaint]:
         if self.model.get("type") != "Function":
             yield Complaint(("model", "type"), "must be Function: a trajectory is that of named numbers")
+        if self.model.get("initial_weights") is not None:
+            yield Complaint(("model", "initial_weights"), "a trajectory starts at `initial`")
 
 
 def read_schedule(document: Any) -> ScheduleQuestion:
