@@ -1,9 +1,11 @@
 """One attempt, from the claim to its end: a trainer is started, heard, asked, and if need be killed."""
 
 import logging
+import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from app.database import session_scope
 from app.datasets.references import Catalog
 from app.jobs import leases
 from app.jobs.leases import Claimed, Lease, LeaseLost, Resume
+from app.jobs.memory import shown
 from app.projects import quotas
 from app.settings import get_settings
 from app.weights import references as weights
@@ -24,7 +27,7 @@ from worker.lease import Ledger
 from worker.limits import Watch
 from worker.reporting import Recorder, jsonable
 from worker.rungs import GO_ON, Rungs
-from worker.trainer import Trainer, describe
+from worker.trainer import News, Trainer, describe
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ GIVE_UP_SECONDS = 20.0
 Fault = Literal["crash", "device_error", "unclear"]
 DEVICE: Fault = "device_error"
 DISK = ("disk_full", "checkpoint_failed")
+FULL = 2
+"""After so many checkpoints in a row without room the job stops and waits: its work would not be kept."""
 
 
 def origin_of(claimed: Claimed, store: Path) -> dict[str, Any] | None:
@@ -61,6 +66,16 @@ def weights_sha256(store: Path, path: str | None) -> str | None:
         return None if path is None else storage.weights_sha256(store / path)
     except OSError:
         return None
+
+
+def lack_of_room(store: Path, newest: Resume | None) -> str | None:
+    """Why no training is begun: two checkpoints like the newest one must fit, the next and the one after it."""
+    with suppress(OSError):
+        needed = 0 if newest is None else 2 * (store / newest.path).stat().st_size
+        free = shutil.disk_usage(store).free
+        if free < needed:
+            return f"{shown(free)} are free, two checkpoints take {shown(needed)}"
+    return None
 
 
 @dataclass
@@ -85,6 +100,10 @@ def fault_of(outcome: Outcome) -> Fault | None:
     return "crash" if outcome.killed is None and outcome.status is not None else "unclear"
 
 
+STOP_AND_GO_ON = ("requeue", "quota", "disk_full")
+"""Requests that the trainer need not tell apart: a checkpoint at the next step, and an end."""
+
+
 class Supervisor:
     """Runs in a thread of a slot; the ledger has one of its own."""
 
@@ -97,6 +116,7 @@ class Supervisor:
         self._recorder = Recorder(claimed)
         self.ledger = Ledger(claimed.lease, self._recorder)
         self._rungs = Rungs(claimed.lease.job_id)
+        self._full = 0
         self._watch = Watch(claimed.lease)
 
     @property
@@ -125,6 +145,9 @@ class Supervisor:
         """The newest checkpoint; while one turns out to be damaged, the one before; at last the start."""
         outcome = Outcome()
         candidates = [*self._claimed.checkpoints, None]
+        lack = lack_of_room(self._settings.store_path, candidates[0])
+        if lack is not None:
+            return Outcome({"outcome": "failed", "error": {"code": "disk_full", "message": lack}, "best": None})
         for resume, older in zip(candidates, [*candidates[1:], None], strict=True):
             self._recorder.resume = resume
             outcome = self._train(resume)
@@ -191,6 +214,7 @@ class Supervisor:
                     patience = self._settings.progress_seconds
                 self.ledger.add(news)
                 self._rungs.hear(news)
+                self._count_full(news)
             if self._rungs.opened():
                 trainer.ask(GO_ON)
             now = time.monotonic()
@@ -198,8 +222,9 @@ class Supervisor:
             trainer.mute(muted)
             exceeded = (self._watch.look(trainer.pid) or {}).get("code")
             wanted = self.ledger.request or ("drain" if self._draining() or exceeded else None)
+            wanted = wanted or ("disk_full" if self._full >= FULL else None)
             if wanted is not None and wanted != asked:
-                trainer.ask("preempt" if wanted in ("requeue", "quota") else wanted)
+                trainer.ask("preempt" if wanted in STOP_AND_GO_ON else wanted)
                 asked, asked_at = wanted, now
             limits = {
                 "lost": self.ledger.lost is not None or self.ledger.broken is not None,
@@ -219,6 +244,12 @@ class Supervisor:
             outcome.killed = "limit" if self._watch.error is not None else None
         outcome.death, outcome.status = describe(trainer.status), trainer.status
         return outcome
+
+    def _count_full(self, news: News) -> None:
+        if isinstance(news, dict) and news["type"] == "checkpoint":
+            self._full = 0
+        elif isinstance(news, dict) and news["type"] == "event" and news["event"] == "checkpoint_failed":
+            self._full += news["data"]["code"] == "disk_full"
 
     def _ending(self, outcome: Outcome) -> Callable[[Session], None]:
         """The last words to the database."""

@@ -1,5 +1,6 @@
 """Room for tensors while they are made: memory, or files of a scratch folder for those that are too large for it."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,8 @@ class Room:
             self._folder = Path(tempfile.mkdtemp(dir=self._parent, prefix=".room-"))
         self._given += 1
         path = str(self._folder / str(self._given))
+        with open(path, "wb") as file:  # a full disk is an error here, and a SIGBUS once the file is mapped
+            os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
         return torch.from_file(path, shared=True, size=size, dtype=dtype).reshape(tuple(shape))
 
     def each(self, rows: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:

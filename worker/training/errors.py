@@ -12,7 +12,7 @@ device_error         torch.AcceleratorError         the device, not the job, is 
 internal             anything else                  a fault of the engine; the traceback is on stderr
 
 A checkpoint that fails *during* training ends nothing: the event `checkpoint_failed` carries the code, the previous one
-stays and the next one is tried when it is due.
+stays and the next one is tried when it is due. (The service stops a job after the second one in a row without room.)
 """
 
 

@@ -114,9 +114,9 @@ def rest(session: Session, lease: Lease, held: Held, **values: Any) -> Status:
 
 
 def wait_for_disk(session: Session, lease: Lease, message: str) -> None:
-    """No space for a checkpoint: nobody's fault, and nothing is counted. Raises LeaseLost."""
+    """No space for a checkpoint or the prepared data: nobody's fault, and nothing is counted. Raises LeaseLost."""
     held = hold(session, lease)
-    detail = f"The store has no room for a checkpoint ({message}). It is tried again every {DISK_FULL_SECONDS:.0f} s."
+    detail = f"The store has no room ({message}). It is tried again every {DISK_FULL_SECONDS:.0f} s."
     later = func.now() + seconds(DISK_FULL_SECONDS)
     values = {"available_at": later, "waiting": waiting("disk_full", detail, held)} if held.status == "running" else {}
     rest(session, lease, held, **values)
