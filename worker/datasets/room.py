@@ -43,8 +43,8 @@ class Room:
             self._folder = Path(tempfile.mkdtemp(dir=self._parent, prefix=".room-"))
         self._given += 1
         path = str(self._folder / str(self._given))
-        with open(path, "wb") as file:  # a full disk is an error here, and a SIGBUS once the file is mapped
-            os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+        if size:
+            allocate(path, size * dtype.itemsize)
         return torch.from_file(path, shared=True, size=size, dtype=dtype).reshape(tuple(shape))
 
     def each(self, rows: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -70,6 +70,12 @@ class Room:
         for piece in pieces(len(index), rows[:1].nbytes):
             taken[piece] = rows[index[piece]]
         return taken
+
+
+def allocate(path: str, size: int) -> None:
+    """A full disk is an error here, and a SIGBUS once the file is mapped."""
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def pieces(count: int, row_bytes: int) -> Iterator[slice]:
