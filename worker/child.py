@@ -20,6 +20,7 @@ from worker import data, training
 from worker.datasets.uploaded import sources_of
 from worker.datasets.vectors import prepare_vectors
 from worker.export.prepared import keep
+from worker.training import failpoints
 from worker.training.requests import Requests
 from worker.translate import translate
 from worker.weights import weights_in
@@ -45,6 +46,7 @@ def main(channel: socket.socket) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")  # short of memory, the trainer goes before its supervisor
+    os.nice(5)  # on a busy host its supervisor beats the lease, and a part that died comes back, before it trains
     channel.setblocking(True)
     lines = channel.makefile("r", encoding="utf-8")
     order = json.loads(lines.readline())
@@ -86,6 +88,7 @@ def listen(lines: TextIO, requests: Requests, judged: threading.Event) -> None:
 
 def train(order: dict[str, Any], report: Any, requests: Requests) -> None:
     """Data and translation; what is wrong with them is the spec's fault and ends the job with a pointer."""
+    failpoints.reach("trainer_started")
     store = Path(order["store"])
     try:
         spec, known = validate(order["resolved_spec"]), Known.from_json(order.get("datasets", {}))

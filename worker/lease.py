@@ -199,6 +199,8 @@ class Ledger:
 
 def unlink(paths: list[str]) -> None:
     """Remove files whose rows are gone."""
+    if paths:
+        failpoints.reach("before_unlink")
     for path in paths:
         try:
             (get_settings().store_path / path).unlink(missing_ok=True)

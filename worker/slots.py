@@ -93,6 +93,7 @@ class Slots:
             if self._claim_unknown:
                 self._give_back()
             self._claim_unknown = True
+            failpoints.reach("before_claim")
             with session_scope("descent_worker") as session:
                 claimed = leases.claim(
                     session,

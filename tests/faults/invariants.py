@@ -70,12 +70,14 @@ def bits(value: Any) -> Any:
 
 
 def i1_every_accepted_job_ended(evidence: Evidence, golden: Mapping[str, Golden]) -> list[str]:
+    """And there is no other: a submit repeated under its idempotency key is one job."""
     statuses = dict(evidence.query("SELECT id, status FROM job"))
+    accepted = {job.job_id for job in evidence.accepted}
     return [
         f"{job.job_id} is {statuses.get(job.job_id, 'gone')}"
         for job in evidence.accepted
         if statuses.get(job.job_id) not in ENDED or (statuses[job.job_id] != "succeeded" and not job.was_cancelled)
-    ]
+    ] + [f"{job_id} was accepted twice, or never" for job_id in statuses if job_id not in accepted]
 
 
 def i2_every_epoch_once(evidence: Evidence, golden: Mapping[str, Golden]) -> list[str]:

@@ -3,7 +3,8 @@
 import os
 import random
 import signal
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ import redis
 
 from app.queue import RING_TASK
 from tests.faults.system import System
+from tests.system.service import free_port
 
 Fault = Callable[[System, random.Random], bool]
 
@@ -47,7 +49,7 @@ def terminate_worker(system: System, dice: random.Random) -> bool:
     return send(system.pids("worker.main"), dice, signal.SIGTERM)
 
 
-def freeze(pids: list[int], seconds: float, dice: random.Random) -> bool:
+def freeze(system: System, pids: list[int], seconds: float, dice: random.Random) -> bool:
     """SIGSTOP, and SIGCONT beyond the lease: a zombie that believes it still holds the job."""
     if not pids:
         return False
@@ -59,17 +61,17 @@ def freeze(pids: list[int], seconds: float, dice: random.Random) -> bool:
 
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
-        threading.Timer(seconds, thaw).start()
+        system.after(seconds, thaw)
         return True
     return False
 
 
 def freeze_trainer(system: System, dice: random.Random) -> bool:
-    return freeze(system.trainers(), dice.uniform(0.5, 2) * system.lease_seconds, dice)
+    return freeze(system, system.trainers(), dice.uniform(0.5, 2) * system.lease_seconds, dice)
 
 
 def freeze_celery(system: System, dice: random.Random) -> bool:
-    return freeze(system.pids("worker.celery_main"), dice.uniform(0.5, 2) * system.lease_seconds, dice)
+    return freeze(system, system.pids("worker.celery_main"), dice.uniform(0.5, 2) * system.lease_seconds, dice)
 
 
 def stop_postgres_at_once(system: System, dice: random.Random) -> bool:
@@ -80,7 +82,7 @@ def stop_postgres_at_once(system: System, dice: random.Random) -> bool:
 
 def kill_backend(system: System, dice: random.Random) -> bool:
     """`kill -9` of one backend: Postgres throws out all of them and recovers."""
-    with suppress(psycopg.Error), psycopg.connect(system.database_url(), connect_timeout=5) as connection:
+    with suppress(psycopg.Error), psycopg.connect(system.database_url, connect_timeout=5) as connection:
         query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         pids = [row[0] for row in connection.execute(query)]
         return send(pids, dice)
@@ -103,7 +105,7 @@ def ring_a_hundred_times(system: System, dice: random.Random) -> bool:
     from celery import Celery
 
     with suppress(Exception):
-        publisher = Celery(broker=system.broker_url())
+        publisher = Celery(broker=system.broker_url)
         publisher.conf.broker_transport_options = {"socket_timeout": 3, "max_retries": 1}
         with publisher.connection_for_write() as connection:
             for _ in range(100):
@@ -122,7 +124,7 @@ def flip_a_bit(system: System, dice: random.Random) -> bool:
         "SELECT c.path FROM job j JOIN checkpoint c ON c.id = j.latest_checkpoint_id WHERE j.status = 'running'"
         " AND (SELECT count(*) FROM checkpoint k WHERE k.job_id = j.id) > 1 ORDER BY j.id"
     )
-    with suppress(psycopg.Error, OSError), psycopg.connect(system.database_url(), connect_timeout=5) as connection:
+    with suppress(psycopg.Error, OSError), psycopg.connect(system.database_url, connect_timeout=5) as connection:
         paths = [row[0] for row in connection.execute(query)]
         if not paths:
             return False
@@ -141,7 +143,63 @@ def flip_a_bit(system: System, dice: random.Random) -> bool:
 
 
 def broker(system: System) -> redis.Redis:
-    return redis.Redis(unix_socket_path=system.broker_url().removeprefix("redis+socket://").split("?")[0])
+    return redis.Redis(unix_socket_path=system.broker_url.removeprefix("redis+socket://").split("?")[0])
+
+
+def lose_host(system: System, dice: random.Random) -> bool:
+    """Every process of a host at once, and nobody who starts it again before the others may have noticed."""
+    host = dice.choice(system.hosts)
+    pids = list(host.processes())
+    host.keep_down()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    system.after(dice.uniform(0.2, 1.2) * system.lease_seconds, host.let_up)
+    return bool(pids)
+
+
+def cut_network(system: System, dice: random.Random) -> bool:
+    """Between one host and Postgres; the host lives on, and its trainers train."""
+    host = dice.choice(system.hosts)
+    host.proxy.cut()
+    system.after(dice.uniform(0.3, 2) * system.lease_seconds, host.proxy.heal)
+    return bool(host.processes())
+
+
+def stall_network(system: System, dice: random.Random) -> bool:
+    """What the host sends arrives late, perhaps after its lease."""
+    host = dice.choice(system.hosts)
+    host.proxy.stall()
+    system.after(dice.uniform(0.3, 2) * system.lease_seconds, host.proxy.heal)
+    return bool(host.processes())
+
+
+def fill_disk(system: System, dice: random.Random) -> bool:
+    """To the brim, for a while."""
+    if system.disk is None or (ballast := system.disk / "ballast").exists():
+        return False
+    with ballast.open("wb") as file:
+        for _ in range(20):  # others write meanwhile
+            found = os.statvfs(system.disk)
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, found.f_bavail * found.f_frsize)
+    system.after(dice.uniform(0.5, 2) * system.lease_seconds, lambda: ballast.unlink(missing_ok=True))
+    return True
+
+
+def start_second_dispatcher(system: System, dice: random.Random) -> bool:
+    """One more API with a sweeper of its own, for a while, and then its `kill -9`."""
+    command = [sys.executable, "-m", "descent", "api", "--port", str(free_port()), "--state", str(system.state)]
+    log = (system.state / "second-api.log").open("ab")
+    process = subprocess.Popen(command, env=system.environment(), stdout=log, stderr=log)
+
+    def end() -> None:
+        process.kill()
+        process.wait()
+        log.close()
+
+    system.after(dice.uniform(5, 20), end)
+    return True
 
 
 FAULTS: dict[str, Fault] = {
@@ -159,4 +217,14 @@ FAULTS: dict[str, Fault] = {
     "ring_a_hundred_times": ring_a_hundred_times,
     "kill_api": kill_api,
     "flip_a_bit": flip_a_bit,
+    "lose_host": lose_host,
+    "cut_network": cut_network,
+    "stall_network": stall_network,
+    "fill_disk": fill_disk,
+    "start_second_dispatcher": start_second_dispatcher,
 }
+
+COSTLY = {
+    "kill_warm_parent", "kill_worker", "terminate_worker", "freeze_celery", "lose_host", "cut_network", "stall_network",
+}  # fmt: skip
+"""They take all slots of a host for seconds, so they fall a third as often: a storm over idle slots shows nothing."""

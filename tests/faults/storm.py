@@ -1,28 +1,33 @@
 """`make faults`: a seeded storm over the whole real service, judged from outside.
 
-Starts `descent up`, records a golden run of every spec, then keeps the slots full while faults fall on random parts;
-at the end every accepted job must have ended and the invariants I1–I8 must hold. Prints faults, violations and 3/N.
+Starts `descent up` and more worker hosts, records a golden run of every spec, then keeps the slots full while faults
+fall on random parts; at the end every accepted job must have ended and the invariants I1–I8 must hold.
 """
 
 import argparse
 import json
 import random
+import signal
 import sys
+import threading
 import time
-from collections import Counter
+from collections import Counter, deque
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 import psycopg
 
 from tests.faults import nemesis
-from tests.faults.invariants import Accepted, Evidence, Golden, violations, weights_sha256
+from tests.faults.invariants import Accepted, Golden, weights_sha256
+from tests.faults.judge import EvidenceOver, Report, clock, report
 from tests.faults.system import System
+from tests.system.service import ENDED
 
-SLOTS = 2
-WAITING = 4
-"""So many jobs wait in the queue at any time, that a fault seldom meets an idle slot."""
+WAITING = 6
+"""So many jobs are ready in the queue at any time, that a slot seldom finds nothing to do."""
+CANCELS, URGENT, OTHER_PROJECT = 0.02, 9, "other"
 SPECS = Path(__file__).parent / "specs"
 
 
@@ -30,70 +35,124 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--faults", type=int, default=100, help="how many faults to inject (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the storm repeats its choices under the same seed")
-    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between two faults")
+    parser.add_argument("--pause", type=float, default=3.0, help="mean seconds between two faults")
     parser.add_argument("--lease", type=float, default=6.0, help="DESCENT_LEASE_SECONDS of the service under test")
+    parser.add_argument("--hosts", type=int, default=2, help="worker hosts, `descent up` being the first")
+    parser.add_argument("--slots", type=int, default=2, help="training slots of each host")
+    parser.add_argument("--log", type=argparse.FileType("w"), default=sys.stderr, help="where each fault is told of")
     parser.add_argument("--only", action="append", help="inject only this kind of fault (may repeat)")
     arguments = parser.parse_args()
-    with System(SLOTS, arguments.lease) as system:
-        storm = Storm(system, arguments.seed)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("told to stop"))
+    with System(arguments.hosts, arguments.slots, arguments.lease) as system:
+        if system.disk is None:
+            print("no small file system without root: the fault fill_disk is left out")
+        storm = Storm(system, arguments.seed, arguments.log)
         storm.record_golden_runs()
         storm.rage(arguments.faults, arguments.pause, arguments.only)
+        system.heal()
         storm.wait_for_the_ends()
-        return storm.judge()
+        system.keep = not storm.judge()
+        return int(system.keep)
 
 
 class Storm:
-    def __init__(self, system: System, seed: int) -> None:
-        self.system, self.random = system, random.Random(seed)
+    def __init__(self, system: System, seed: int, log: TextIO) -> None:
+        self.system, self.seed, self.random, self.log = system, seed, random.Random(seed), log
         self.specs: dict[str, dict[str, Any]] = {
             path.stem: json.loads(path.read_text()) for path in sorted(SPECS.glob("*.json"))
         }
         self.golden: dict[str, Golden] = {}
         self.accepted: list[Accepted] = []
+        self.wanted: deque[tuple[str, str, int, str]] = deque()
+        """Jobs to be submitted: spec, idempotency key, priority, project."""
         self.injected: Counter[str] = Counter()
-        self.busy = self.looks = 0
+        self.journal: list[tuple[float, str]] = []
+        self.trained = self.held = self.looks = self.wants = 0
+        self.waited: Counter[str] = Counter()
+        self.projects = ["", str(system.post("/v1/projects", {"name": OTHER_PROJECT})["id"])]
+        own = {"urgent_job": self.want_urgent_job, "idle_project": self.want_job_of_idle_project}
+        self.kinds: dict[str, nemesis.Fault] = nemesis.FAULTS | own
 
     def record_golden_runs(self) -> None:
-        jobs = {name: self.submit(spec) for name, spec in self.specs.items()}
-        for name, job_id in jobs.items():
-            job = self.wait(job_id)
-            assert job["status"] == "succeeded", (name, job["error"])
-            with self.evidence() as evidence:
-                self.golden[name] = Golden(evidence.rows(job_id), weights_sha256(evidence, job_id))
+        for name in self.specs:
+            self.want(name)
+        self._submit_wanted()
+        for job in list(self.accepted):
+            ended = self.wait(job.job_id)
+            assert ended["status"] == "succeeded", (job.golden, ended["error"])
+            with EvidenceOver(self.system, self.accepted) as evidence:
+                self.golden[job.golden] = Golden(evidence.rows(job.job_id), weights_sha256(evidence, job.job_id))
         print(f"golden runs: {', '.join(f'{name} ({len(run.rows)} epochs)' for name, run in self.golden.items())}")
 
     def rage(self, faults: int, pause: float, only: list[str] | None) -> None:
-        kinds = {name: fault for name, fault in nemesis.FAULTS.items() if not only or name in only}
-        started = time.monotonic()
-        while sum(self.injected.values()) < faults:
-            self.fill_the_queue()
+        names = [name for name in self.kinds if not only or name in only]
+        weights = [1 if name in nemesis.COSTLY else 3 for name in names]
+        over = threading.Event()
+        filler = threading.Thread(target=self._keep_filling, args=(over,), daemon=True)
+        filler.start()
+        while len(self.system.trainers()) < self.system.all_slots:
+            time.sleep(0.2)
+        started = time.time()
+        while (done := sum(self.injected.values())) < faults:
             time.sleep(self.random.expovariate(1 / pause))
-            self.look()
-            name = self.random.choice(list(kinds))
-            if kinds[name](self.system, self.random):
+            trained, held = self.look()
+            name = self.random.choices(names, weights)[0]
+            if self.kinds[name](self.system, self.random):
                 self.injected[name] += 1
-            if self.random.random() < 0.03:
-                self.cancel_one()
-            done = sum(self.injected.values())
-            if done % 20 == 0:
-                print(f"{done} faults in {time.monotonic() - started:.0f} s, {len(self.accepted)} jobs", flush=True)
+                self.journal.append((time.time(), name))
+                print(f"{clock(time.time())} {name}: {trained} trained, {held} held", file=self.log, flush=True)
+                self.trained, self.held, self.looks = self.trained + trained, self.held + held, self.looks + 1
+                if (done + 1) % 20 == 0:
+                    seconds, busy = time.time() - started, self.trained / (self.looks * self.system.all_slots)
+                    print(
+                        f"{done + 1} faults in {seconds:.0f} s, {len(self.accepted)} jobs, {busy:.0%} busy", flush=True
+                    )
+            if self.random.random() < CANCELS:
+                threading.Thread(target=self.cancel_one, daemon=True).start()
+        over.set()
+        filler.join()
 
-    def fill_the_queue(self) -> None:
-        try:
-            waiting = self.system.get("/v1/jobs", status="queued", limit=WAITING)["data"]
-            for _ in range(WAITING - len(waiting)):
-                name = self.random.choice(list(self.specs))
-                self.accepted.append(Accepted(self.submit(self.specs[name]), name))
-        except httpx.HTTPError:
-            return  # the API or its database is away: nothing was accepted
+    def _keep_filling(self, over: threading.Event) -> None:
+        """Beside the faults: a submit may have to wait for what a fault took away."""
+        dice = random.Random(self.seed)
+        while not over.wait(0.5) or self.wanted:
+            try:
+                self._submit_wanted()
+                if not over.is_set():
+                    self.fill_the_queue(dice)
+            except httpx.HTTPError:
+                continue  # the API or its database is away
 
-    def look(self) -> None:
-        """Occupancy, measured just before each fault."""
-        try:
-            self.busy += min(SLOTS, len(self.system.get("/v1/jobs", status="running", limit=SLOTS)["data"]))
-            self.looks += SLOTS
-        except httpx.HTTPError:
-            return
+    def fill_the_queue(self, dice: random.Random) -> None:
+        """With jobs that are ready: those that wait for a full disk or after a failure do not keep a slot busy."""
+        queued = self.system.get("/v1/jobs", status="queued", limit=100)["data"]
+        reasons = Counter(job["waiting"]["reason"] for job in queued if job["waiting"])
+        self.waited.update(reason for reason in reasons if reason not in ("capacity", "no_worker"))
+        for _ in range(WAITING - reasons["capacity"] - reasons["no_worker"]):
+            self.want(dice.choice(list(self.specs)))
+        self._submit_wanted()
+
+    def look(self) -> tuple[int, int]:
+        """Just before a fault: living trainers, and running jobs as the database tells it (none while it is away)."""
+        trained = min(self.system.all_slots, len(self.system.trainers()))
+        held = 0
+        with suppress(psycopg.Error), psycopg.connect(self.system.database_url, connect_timeout=2) as connection:
+            held = connection.execute("SELECT count(*) FROM job WHERE lease_until IS NOT NULL").fetchall()[0][0]
+        return trained, min(self.system.all_slots, held)
+
+    def want_urgent_job(self, system: System, dice: random.Random) -> bool:
+        """With all slots full: the least urgent of the running jobs makes room."""
+        full = len(self.system.trainers()) == self.system.all_slots
+        if full:
+            self.want(dice.choice(list(self.specs)), priority=URGENT)
+        return full
+
+    def want_job_of_idle_project(self, system: System, dice: random.Random) -> bool:
+        """A project with nothing running asks for its share."""
+        full = len(self.system.trainers()) == self.system.all_slots
+        if full:
+            self.want(dice.choice(list(self.specs)), project=self.projects[1])
+        return full
 
     def cancel_one(self) -> None:
         try:
@@ -107,63 +166,61 @@ class Storm:
             return  # it ended first, or the API went away under us: the checks treat it as not cancelled unless it is
         self.accepted[index] = Accepted(job.job_id, job.golden, time.monotonic() - started, was_cancelled=True)
 
-    def submit(self, spec: dict[str, Any]) -> str:
-        return str(self.system.post("/v1/jobs", spec)["id"])
+    def want(self, name: str, priority: int = 0, project: str = "") -> None:
+        self.wants += 1
+        self.wanted.append((name, f"storm-{self.wants}", priority, project))
+
+    def _submit_wanted(self) -> None:
+        """Under idempotency keys: what had no answer is asked for again."""
+        while self.wanted:
+            name, key, priority, project = self.wanted[0]
+            spec = self.specs[name] | ({"resources": {"priority": priority}} if priority else {})
+            headers = {"Idempotency-Key": key} | ({"Descent-Project": project} if project else {})
+            job = self.system.post("/v1/jobs", spec, **headers)
+            self.accepted.append(Accepted(str(job["id"]), name))
+            self.wanted.popleft()
 
     def wait(self, job_id: str, seconds: float = 600) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                job = self.system.get(f"/v1/jobs/{job_id}")
-            except httpx.HTTPError:
-                job = {"finished_at": None}
-            if job["finished_at"] is not None:
-                return job
-            time.sleep(0.2)
+        job: dict[str, Any] = {"status": "unknown"}
+        while job["status"] not in ENDED and time.monotonic() < deadline:
+            with suppress(httpx.HTTPError):
+                job = self._find(job_id)
+            time.sleep(0.1)
         return job
+
+    def _find(self, job_id: str) -> dict[str, Any]:
+        """In either project."""
+        for project in self.projects:
+            headers = {"Descent-Project": project} if project else {}
+            answer = self.system.http.get(f"/v1/jobs/{job_id}", headers=headers)
+            if answer.status_code != 404:
+                break
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
 
     def wait_for_the_ends(self) -> None:
         print(f"the storm is over: waiting for {len(self.accepted)} jobs to end", flush=True)
         for index, job in enumerate(self.accepted):
             ended = self.wait(job.job_id)
-            if ended.get("status") == "cancelled":
+            if ended["status"] == "cancelled":
                 self.accepted[index] = Accepted(job.job_id, job.golden, job.cancel_seconds, was_cancelled=True)
 
-    def evidence(self) -> "EvidenceOver":
-        return EvidenceOver(self.system, self.accepted)
-
-    def judge(self) -> int:
-        with self.evidence() as evidence:
-            found = violations(evidence, self.golden)
-            attempts = evidence.query("SELECT cause, count(*) FROM attempt GROUP BY 1 ORDER BY 2 DESC")
-            resumed = evidence.query("SELECT count(*) FROM event WHERE type = 'resume_verified'")[0][0]
-        injected = sum(self.injected.values())
-        print(f"\njobs accepted      {len(self.accepted)}")
-        print(f"faults injected    {injected}: " + ", ".join(f"{n} {k}" for k, n in self.injected.most_common()))
-        print("attempts ended as  " + ", ".join(f"{count} {cause}" for cause, count in attempts))
-        print(f"resumes verified   {resumed}")
-        print(f"occupancy          {self.busy / max(1, self.looks):.0%} of the slots before each fault")
-        print(f"violations         {len(found)}")
-        for line in found[:50]:
-            print("  " + line)
-        if not found:
-            print(f"95% upper bound    3/{injected} = {3 / max(1, injected):.2%} violations a fault (rule of three)")
-        return 1 if found else 0
-
-
-class EvidenceOver:
-    """The evidence of a running system, over a connection of its own."""
-
-    def __init__(self, system: System, accepted: list[Accepted]) -> None:
-        self.system, self.accepted = system, accepted
-
-    def __enter__(self) -> Evidence:
-        self.connection = psycopg.connect(self.system.database_url())
-        return Evidence(self.connection, self.system.store, self.accepted, self.system.damaged)
-
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
+    def judge(self) -> bool:
+        """Print what happened; True without violations."""
+        slots = self.looks * self.system.all_slots or 1
+        with EvidenceOver(self.system, self.accepted) as evidence:
+            return report(
+                evidence,
+                Report(
+                    self.seed, self.golden, self.injected, self.journal, self.trained / slots, self.held / slots,
+                    self.waited,
+                ),
+            )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except psycopg.Error as error:
+        sys.exit(f"the database is gone: {error}")

@@ -1,112 +1,108 @@
-"""The service under test: started with `descent up`, seen through HTTP, its processes and its folder."""
+"""The service under test: `descent up`, more worker hosts beside it, a small disk, and what faults have to know."""
 
 import json
 import os
-import shutil
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import time
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from tests.faults.host import Host
+from tests.faults.proxy import Proxy
+from tests.system.service import Service
 
-class System:
-    """A context: up on entering, stopped and removed on leaving."""
+DISK_MEGABYTES = 1024
+SLICE_SECONDS = 5
 
-    def __init__(self, slots: int, lease_seconds: float) -> None:
-        self.state = Path(tempfile.mkdtemp(prefix="descent-storm-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("DESCENT_")}
-        environment["DESCENT_LEASE_SECONDS"] = str(lease_seconds)
-        environment["DESCENT_MAX_ATTEMPTS"] = "50"  # a storm kills faster than any real machine
+
+class System(Service):
+    """Half of the slots are `descent up`'s own; the others are on hosts of their own."""
+
+    def __init__(self, hosts: int, slots_each: int, lease_seconds: float) -> None:
+        settings = {
+            "DESCENT_LEASE_SECONDS": str(lease_seconds),
+            "DESCENT_SLICE_SECONDS": str(SLICE_SECONDS),
+            "DESCENT_MAX_ATTEMPTS": "50",  # a storm kills faster than any real machine
+        }
+        super().__init__(slots_each, settings)
         self.lease_seconds = lease_seconds
+        self.all_slots = hosts * slots_each
+        self.disk: Path | None = self._mount()
+        self.settings["DESCENT_STORE_URL"] = str((self.disk or self.state) / "store")
+        self._others = hosts - 1
+        self.hosts: list[Host] = []
         self.damaged: set[str] = set()
         """Checkpoints (by their path in the store) that the storm itself has changed."""
-        command = [sys.executable, "-m", "descent", "up", "--port", str(port), "--state", str(self.state)]
-        command += ["--workers", str(slots)]
-        self.log = (self.state / "up.log").open("wb")
-        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
+        self.later: list[threading.Timer] = []
+        """Ends of faults that last a while."""
 
-    def __enter__(self) -> "System":
-        deadline = time.monotonic() + 90
-        path = self.state / "connection.json"
-        while not path.exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the service did not come up:\n{(self.state / 'up.log').read_text()}")
-            time.sleep(0.1)
-        connection = json.loads(path.read_text())
-        headers = {"Authorization": f"Bearer {connection['api_key']}"}
-        self.http = httpx.Client(base_url=connection["url"], headers=headers, timeout=20)
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.http.timeout = httpx.Timeout(20)
+        run = json.loads((self.state / "run.json").read_text())
+        self.database_url, self.broker_url = run["database_url"], run["broker_url"]
+        self.store = Path(run["store_url"])
+        for number in range(1, self._others + 1):
+            self.hosts.append(self._host(f"host{number}"))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-        self.http.close()
-        self.log.close()
-        if kind is None:
-            shutil.rmtree(self.state, ignore_errors=True)
-        else:
-            print(f"the state folder is kept for a look: {self.state}", file=sys.stderr)
+        self.heal()
+        for host in self.hosts:
+            host.stop()
+        self.keep = self.keep or kind is not None
+        super().__exit__(kind)
+        if self.disk is not None and not self.keep:
+            subprocess.run(["umount", str(self.disk)], check=False)
+            self.disk.rmdir()
+        if self.keep:
+            print(f"the state folder is kept for a look: {self.state}, store {self.settings['DESCENT_STORE_URL']}")
 
-    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        found: dict[str, Any] = self.http.get(path, params=parameters).raise_for_status().json()
-        return found
+    def after(self, seconds: float, act: Any) -> None:
+        """The end of a fault."""
+        timer = threading.Timer(seconds, act)
+        timer.daemon = True
+        self.later.append(timer)
+        timer.start()
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        made: dict[str, Any] = self.http.post(path, json=body).raise_for_status().json()
-        return made
-
-    @property
-    def store(self) -> Path:
-        return Path(self.environment_of("uvicorn")["DESCENT_STORE_URL"])
-
-    def database_url(self) -> str:
-        return self.environment_of("uvicorn")["DESCENT_DATABASE_URL"]
-
-    def broker_url(self) -> str:
-        return self.environment_of("uvicorn")["DESCENT_BROKER_URL"]
-
-    def environment_of(self, word: str) -> dict[str, str]:
-        """What `descent up` gave a part: read from the process itself, waiting for one that is on its way back."""
-        while not (pids := self.pids(word)):
-            time.sleep(0.1)
-        pairs = Path(f"/proc/{pids[0]}/environ").read_bytes().decode().split("\0")
-        return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-
-    def pids(self, *words: str) -> list[int]:
-        """Processes below `descent up` whose command line contains one of the words, oldest number first."""
-        return [pid for pid, command in self.processes().items() if any(word in command for word in words)]
+    def heal(self) -> None:
+        """Wait for what still lasts."""
+        for timer in self.later:
+            timer.join()
+        self.later.clear()
 
     def processes(self) -> dict[int, str]:
-        found: dict[int, str] = {}
-        parents = {self.process.pid}
-        for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
-            try:
-                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if int(stat[1]) in parents and stat[0] != "Z":
-                parents.add(pid)
-                found[pid] = command
+        """The other hosts are part of the service, their top processes too."""
+        found = super().processes()
+        for host in self.hosts:
+            found |= host.processes()
         return found
 
-    def trainers(self) -> list[int]:
-        """The forked children of the warm parents."""
-        warm = set(self.pids("worker.warm"))
-        return [pid for pid in warm if (stat := stat_of(pid)) is not None and int(stat[1]) in warm]
+    def environment(self) -> dict[str, str]:
+        """For further processes of this installation."""
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("DESCENT_")}
+        urls = {"DESCENT_DATABASE_URL": self.database_url, "DESCENT_BROKER_URL": self.broker_url}
+        return clean | self.settings | urls
 
+    def _host(self, name: str) -> Host:
+        sockets = Path(parse_qs(urlsplit(self.database_url).query)["host"][0])
+        proxy = Proxy(sockets / ".s.PGSQL.5432", self.state / name)
+        proxy.start()
+        url = self.database_url.replace(str(sockets), str(self.state / name))
+        environment = self.environment() | {"DESCENT_DATABASE_URL": url}
+        return Host(name, self.slots, environment, proxy, self.state / f"{name}.log")
 
-def stat_of(pid: int) -> list[str] | None:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
+    def _mount(self) -> Path | None:
+        """A small file system of the store's own, which only root can make."""
+        if os.geteuid() != 0:
+            return None
+        folder = self.state.with_name(self.state.name + "-disk")
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m,mode=755", "descent-storm", str(folder)]
+        if subprocess.run(command, check=False, capture_output=True).returncode:
+            folder.rmdir()
+            return None
+        return folder

@@ -72,6 +72,10 @@ def forget_the_end(evidence: Evidence) -> None:
     evidence.connection.execute("UPDATE job SET status = 'queued'")
 
 
+def double_the_job(evidence: Evidence) -> None:
+    evidence.accepted.clear()
+
+
 def lose_a_row(evidence: Evidence) -> None:
     evidence.connection.execute("DELETE FROM epoch WHERE epoch = 2")
 
@@ -117,6 +121,7 @@ def move_after_the_end(evidence: Evidence) -> None:
     ("invariant", "damage"),
     [
         ("I1", forget_the_end),
+        ("I1", double_the_job),
         ("I2", lose_a_row),
         ("I3", change_the_last_bit),
         ("I3", change_the_weights),
