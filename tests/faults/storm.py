@@ -35,10 +35,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--faults", type=int, default=100, help="how many faults to inject (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the storm repeats its choices under the same seed")
-    parser.add_argument("--pause", type=float, default=3.0, help="mean seconds between two faults")
+    parser.add_argument("--pause", type=float, default=2.5, help="mean seconds between two faults")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="no more faults after so long")
     parser.add_argument("--lease", type=float, default=6.0, help="DESCENT_LEASE_SECONDS of the service under test")
-    parser.add_argument("--hosts", type=int, default=2, help="worker hosts, `descent up` being the first")
-    parser.add_argument("--slots", type=int, default=2, help="training slots of each host")
+    parser.add_argument("--hosts", type=int, default=4, help="worker hosts, `descent up` being the first")
+    parser.add_argument("--slots", type=int, default=1, help="training slots of each host")
     parser.add_argument("--log", type=argparse.FileType("w"), default=sys.stderr, help="where each fault is told of")
     parser.add_argument("--only", action="append", help="inject only this kind of fault (may repeat)")
     arguments = parser.parse_args()
@@ -48,7 +49,7 @@ def main() -> int:
             print("no small file system without root: the fault fill_disk is left out")
         storm = Storm(system, arguments.seed, arguments.log)
         storm.record_golden_runs()
-        storm.rage(arguments.faults, arguments.pause, arguments.only)
+        storm.rage(arguments.faults, arguments.minutes * 60, arguments.pause, arguments.only)
         system.heal()
         storm.wait_for_the_ends()
         system.keep = not storm.judge()
@@ -84,7 +85,7 @@ class Storm:
                 self.golden[job.golden] = Golden(evidence.rows(job.job_id), weights_sha256(evidence, job.job_id))
         print(f"golden runs: {', '.join(f'{name} ({len(run.rows)} epochs)' for name, run in self.golden.items())}")
 
-    def rage(self, faults: int, pause: float, only: list[str] | None) -> None:
+    def rage(self, faults: int, seconds: float, pause: float, only: list[str] | None) -> None:
         names = [name for name in self.kinds if not only or name in only]
         weights = [1 if name in nemesis.COSTLY else 3 for name in names]
         over = threading.Event()
@@ -92,12 +93,13 @@ class Storm:
         filler.start()
         while len(self.system.trainers()) < self.system.all_slots:
             time.sleep(0.2)
-        started = time.time()
-        while (done := sum(self.injected.values())) < faults:
-            time.sleep(self.random.expovariate(1 / pause))
+        started, found = time.time(), True
+        while (done := sum(self.injected.values())) < faults and time.time() - started < seconds:
+            time.sleep(self.random.expovariate(1 / pause) if found else 0.05)
             trained, held = self.look()
             name = self.random.choices(names, weights)[0]
-            if self.kinds[name](self.system, self.random):
+            found = self.kinds[name](self.system, self.random)
+            if found:
                 self.injected[name] += 1
                 self.journal.append((time.time(), name))
                 print(f"{clock(time.time())} {name}: {trained} trained, {held} held", file=self.log, flush=True)
@@ -107,7 +109,7 @@ class Storm:
                     print(
                         f"{done + 1} faults in {seconds:.0f} s, {len(self.accepted)} jobs, {busy:.0%} busy", flush=True
                     )
-            if self.random.random() < CANCELS:
+            if found and self.random.random() < CANCELS:
                 threading.Thread(target=self.cancel_one, daemon=True).start()
         over.set()
         filler.join()
