@@ -1,7 +1,6 @@
 """On the PYTHONPATH of processes under test, and nowhere else: what no setting of the service can do to it.
 
-FAULTS_INJECT=fence_off: an attempt may write whatever became of its lease. FAULTS_INJECT=ring: whoever rings the
-doorbell dies before or after it, while DESCENT_FAILPOINTS holds a file `before_ring` or `after_ring`.
+FAULTS_INJECT=fence_off: an attempt may write whatever became of its lease.
 """
 
 import importlib.util
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,29 +26,7 @@ def fence_off(module: ModuleType) -> None:
     module.hold = hold  # type: ignore[attr-defined]
 
 
-def die_at_the_doorbell(module: ModuleType) -> None:
-    real = module.ring
-
-    def ring(queue: str) -> bool:
-        reach("before_ring")
-        rung: bool = real(queue)
-        reach("after_ring")
-        return rung
-
-    module.ring = ring  # type: ignore[attr-defined]
-
-
-def reach(moment: str) -> None:
-    armed = Path(os.environ["DESCENT_FAILPOINTS"]) / moment
-    if armed.exists():
-        armed.unlink()
-        os.kill(os.getpid(), 9)
-
-
-INJECTIONS: dict[str, tuple[str, Callable[[ModuleType], None]]] = {
-    "fence_off": ("app.jobs.leases.fence", fence_off),
-    "ring": ("app.queue", die_at_the_doorbell),
-}
+INJECTIONS: dict[str, tuple[str, Callable[[ModuleType], None]]] = {"fence_off": ("app.jobs.leases.fence", fence_off)}
 
 
 class Injector(MetaPathFinder):
