@@ -25,8 +25,6 @@ class Proxy:
         self._started.wait()
 
     def stop(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            self._loop.call_soon_threadsafe(task.cancel)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -47,6 +45,10 @@ class Proxy:
         self._loop.run_until_complete(asyncio.start_unix_server(self._serve, self._path))
         self._started.set()
         self._loop.run_forever()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     def _cut(self) -> None:
         self._is_cut = True

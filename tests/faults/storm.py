@@ -35,7 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--faults", type=int, default=100, help="how many faults to inject (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the storm repeats its choices under the same seed")
-    parser.add_argument("--pause", type=float, default=2.5, help="mean seconds between two faults")
+    parser.add_argument("--pause", type=float, default=3.4, help="mean seconds between two faults")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="no more faults after so long")
     parser.add_argument("--lease", type=float, default=6.0, help="DESCENT_LEASE_SECONDS of the service under test")
     parser.add_argument("--hosts", type=int, default=4, help="worker hosts, `descent up` being the first")
@@ -105,10 +105,8 @@ class Storm:
                 print(f"{clock(time.time())} {name}: {trained} trained, {held} held", file=self.log, flush=True)
                 self.trained, self.held, self.looks = self.trained + trained, self.held + held, self.looks + 1
                 if (done + 1) % 20 == 0:
-                    seconds, busy = time.time() - started, self.trained / (self.looks * self.system.all_slots)
-                    print(
-                        f"{done + 1} faults in {seconds:.0f} s, {len(self.accepted)} jobs, {busy:.0%} busy", flush=True
-                    )
+                    took, busy = time.time() - started, self.trained / (self.looks * self.system.all_slots)
+                    print(f"{done + 1} faults in {took:.0f} s, {len(self.accepted)} jobs, {busy:.0%} busy", flush=True)
             if found and self.random.random() < CANCELS:
                 threading.Thread(target=self.cancel_one, daemon=True).start()
         over.set()
