@@ -19,6 +19,7 @@ from app.projects.audit import record
 from app.projects.principals import Principal, Scope
 from app.projects.quotas import rates
 from app.rendering import render
+from app.replies import Replies
 
 T = TypeVar("T")
 
@@ -108,6 +109,12 @@ async def notifications(request: Request) -> Notifications:
     return found
 
 
+async def replies(request: Request) -> Replies:
+    found: Replies = request.app.state.replies
+    return found
+
+
+RepliesDep = Annotated[Replies, Depends(replies)]
 NotificationsDep = Annotated[Notifications, Depends(notifications)]
 
 

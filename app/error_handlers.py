@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from app import problems
 from app.bodies import pointer
@@ -43,10 +44,20 @@ def on_validation_error(request: Request, error: Exception) -> Response:
 def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return reply(request, MethodNotAllowed("This path does not know the method."), error.headers)
+        allowed = {"allow": ", ".join(sorted(methods_of(request)))}
+        return reply(request, MethodNotAllowed("This path does not know the method."), allowed)
     if error.status_code == 404:
         return reply(request, NotFound("There is no such path."))
     return reply(request, InvalidPayload("The request cannot be read."))
+
+
+def methods_of(request: Request) -> set[str]:
+    """Of all routes with this path: Starlette names those of the first one only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 def on_disconnect(request: Request, error: Exception) -> Response:

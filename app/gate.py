@@ -23,6 +23,8 @@ from app.projects import service as projects
 from app.projects import tokens
 from app.projects.audit import Write, current_write
 from app.projects.principals import Principal, remembered
+from app.projects.quotas import rates
+from app.replies import Replies
 from app.settings import get_settings
 
 logger = logging.getLogger("descent.api")
@@ -39,6 +41,8 @@ UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/models", "/v1/weights"})
 """Their bodies go to the store as they come, and have the limit of uploads."""
 BODY_SECONDS = 30.0
 """A client that sends nothing of its body for this long is let go."""
+KEPT = re.compile(r"/v1/jobs/(job_[0-9a-z]{26})(?:/epochs)?")
+"""What is polled: its replies are kept while nothing happens to the job."""
 JOB_IN_PATH = re.compile(r"^/v1/jobs/(job_[0-9a-z]{26})(?:/|$)")
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -66,7 +70,8 @@ class Gate:
         token = request_id.set(visit.id)
         try:
             await visit.check()
-            await self.app(scope, visit.receive, visit.send)
+            if not await visit.answer_from_memory():
+                await self.app(scope, visit.receive, visit.send)
         except Exception as error:
             await visit.refuse(error)
         finally:
@@ -80,6 +85,8 @@ class Visit:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.id = new_id("req")
         self.scope, self._receive, self._send = scope, receive, send
+        self.replies: Replies = scope["app"].state.replies
+        self.writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.principal: Principal | None = None
         self.max_bytes = max_body_bytes(scope)
@@ -99,6 +106,27 @@ class Visit:
         if not length.isdigit() or int(length) > self.max_bytes:
             raise too_large(self.max_bytes)
 
+    async def answer_from_memory(self) -> bool:
+        """A question about a job to which nothing has happened since it was last answered. Raises TooManyRequests."""
+        caller, scope = self.principal, self.scope
+        asked = KEPT.fullmatch(scope["path"]) if scope["method"] == "GET" else None
+        if asked is None or caller is None or "read" not in caller.scopes:
+            return False
+        project = self.headers.get(b"descent-project", b"").decode("latin-1") or caller.default_project
+        if project is None or not caller.may_enter(project):
+            return False
+        kept = self.replies.get(asked[1], (project, scope["path"], scope["query_string"]))
+        if kept is None:
+            return False
+        if project in caller.rates:
+            rates.take(project, caller.rates[project])
+        scope["state"]["project"], scope["route"] = project, kept.route
+        seen = kept.tag is not None and is_among(kept.tag, self.headers.get(b"if-none-match", b""))
+        headers = [(b"etag", kept.tag)] if seen else kept.headers
+        await self.send({"type": "http.response.start", "status": 304 if seen else 200, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b"" if seen else kept.body})
+        return True
+
     def token(self) -> bytes:
         """A token may stand in the query of a GET: EventSource and links carry no header. A key may not."""
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
@@ -107,10 +135,9 @@ class Visit:
 
     def note_write(self, caller: Principal) -> None:
         """Whoever commits in this request can tell the audit trail who asked for it."""
-        method = self.scope["method"]
-        if method not in ("GET", "HEAD", "OPTIONS"):
+        if self.writes:
             current_key.set(caller.key_id)
-            current_write.set(Write(caller.key_id, method, self.scope["path"][:500], self.id))
+            current_write.set(Write(caller.key_id, self.scope["method"], self.scope["path"][:500], self.id))
 
     async def receive(self) -> Message:
         if self.whole:
@@ -128,6 +155,8 @@ class Visit:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if self.writes:
+                self.replies.after_write()
             self.status = message["status"]
             headers = [(name.lower(), value) for name, value in message.get("headers", [])]
             present = {name for name, _ in headers}
@@ -164,6 +193,11 @@ class Visit:
         if (job := JOB_IN_PATH.match(path)) is not None:
             fields["job"] = job[1]
         logger.info("request", extra=fields)
+
+
+def is_among(tag: bytes, told: bytes) -> bool:
+    """Whether `If-None-Match` names the tag."""
+    return tag in [part.strip().removeprefix(b"W/") for part in told.split(b",")]
 
 
 def max_body_bytes(scope: Scope) -> int:

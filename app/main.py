@@ -32,6 +32,7 @@ from app.projects.endpoints import router as projects
 from app.projects.principals import remembered
 from app.projects.schemas import NewKey, NewProject, NewToken, ProjectChange
 from app.records.endpoints import router as records
+from app.replies import Replies
 from app.settings import get_settings
 from app.stream.endpoints import router as stream
 from app.sweeps.endpoints import router as sweeps
@@ -76,6 +77,7 @@ def create_app() -> FastAPI:
         lifespan=lifespan,
     )
     app.state.notifications = Notifications()
+    app.state.replies = Replies(app.state.notifications)
     app.state.notifications.on_key = remembered.clear
     app.add_middleware(Gate)
     allow_origins(app)

@@ -25,7 +25,10 @@ FALLBACK_SECONDS = 15.0
 """A waiter looks again this often, for the news that no connection brought."""
 DEAF_SECONDS = 1.0
 """The same while the connection is away."""
-ALIVE_SECONDS = 20.0
+ALIVE_SECONDS = 2.0
+"""So often the connection is tried out where nothing is heard."""
+SILENT_SECONDS = 8.0
+"""A connection from which nothing has come for so long is taken for cut."""
 
 
 class Notifications:
@@ -37,6 +40,11 @@ class Notifications:
         self.listening = asyncio.Event()
         self.on_key: Callable[[], None] = lambda: None
         """Called when some key was changed."""
+        self.on_job: Callable[[str], None] = lambda job_id: None
+        """Called with every piece of news of a job, before those who wait for it."""
+        self.on_deaf: Callable[[], None] = lambda: None
+        """Called when the connection is lost: what happens from now on is not heard of."""
+        self._heard_at = 0.0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._listen_for_ever())
@@ -46,6 +54,10 @@ class Notifications:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+
+    def hears(self) -> bool:
+        """Whether what is committed now is heard of."""
+        return self.listening.is_set() and time.monotonic() - self._heard_at < SILENT_SECONDS
 
     @contextmanager
     def subscribe(self, topic: str) -> Iterator[asyncio.Event]:
@@ -94,6 +106,7 @@ class Notifications:
         return False
 
     def wake(self, topic: str) -> None:
+        self.on_job(topic)
         for heard in (topic, EVERYTHING):
             for news in self._waiters.get(heard, ()):
                 news.set()
@@ -108,10 +121,11 @@ class Notifications:
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, OSError, ValueError) as error:
+            except (psycopg.Error, OSError, ValueError, TimeoutError) as error:
                 logger.warning("the listening connection is away: %s", type(error).__name__)
             finally:
                 self.listening.clear()
+                self.on_deaf()
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
@@ -119,12 +133,16 @@ class Notifications:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10) as connection:
             for channel in (JOB_CHANNEL, KEY_CHANNEL):
                 await connection.execute(f"LISTEN {channel}".encode())
+            self._heard_at = time.monotonic()
             self.listening.set()
             self.wake_all()  # something may have happened while nobody listened
             while True:
                 async for notice in connection.notifies(timeout=ALIVE_SECONDS):
+                    self._heard_at = time.monotonic()
                     if notice.channel == KEY_CHANNEL:
                         self.on_key()
                     else:
                         self.wake(notice.payload)
-                await connection.execute("SELECT 1")  # a connection cut in silence shows itself
+                async with asyncio.timeout(SILENT_SECONDS):
+                    await connection.execute("SELECT 1")  # a connection cut in silence shows itself
+                self._heard_at = time.monotonic()

@@ -73,7 +73,12 @@ FORM: dict[str, Any] = {
                         "labels": {**FILE, "description": "IDX: the labels"},
                     },
                 },
-                "example": {"name": "flowers", "target": "species", "file": "length,width,species\n5.1,3.5,setosa\n"},
+                "example": {
+                    "name": "flowers",
+                    "format": "csv",
+                    "target": "species",
+                    "file": "length,width,species\n5.1,3.5,setosa\n",
+                },
             }
         },
     }

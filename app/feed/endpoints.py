@@ -20,6 +20,7 @@ from app.rendering import render
 router = APIRouter(tags=["rows"], dependencies=[Depends(allow("read"))])
 Hold = Callable[[Place | None, float], Awaitable[News]]
 Kind = Literal["job", "epoch", "event", "checkpoint"]
+CURSOR = f"^(?:{service.NOW}|{service.CURSOR.pattern})?$"
 UNSETTLED_SECONDS = 0.2
 """After news that a running transaction still holds back, look again this soon."""
 KEEP_ALIVE_SECONDS = 15.0
@@ -37,11 +38,11 @@ async def follow_project(
     request: Request,
     project: CurrentProject,
     notifications: NotificationsDep,
-    after: Annotated[Text | None, Query(max_length=100, description="A cursor, or `now`; left out: all")] = None,
+    after: Annotated[Text | None, Query(pattern=CURSOR, description="A cursor, or `now`; left out: all")] = None,
     kind: Annotated[list[Kind] | None, Query(max_length=4)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     wait: Wait = 0,
-    last_event_id: Annotated[str | None, Header(max_length=100)] = None,
+    last_event_id: Annotated[str | None, Header(pattern=CURSOR)] = None,
 ) -> Response:
     """Everything that changed in the project since the cursor. `Accept: text/event-stream` makes it a stream."""
     place = service.read_cursor(last_event_id or after)

@@ -16,6 +16,7 @@ from app.dependencies import (
     JsonBody,
     Limit,
     NotificationsDep,
+    RepliesDep,
     SessionDep,
     Text,
     Wait,
@@ -24,6 +25,7 @@ from app.dependencies import (
     reply,
 )
 from app.errors import InvalidPayload, NotFound, PointedError
+from app.gate import is_among
 from app.jobs import moves, repository, service, submission
 from app.jobs.examples import SPEC
 from app.jobs.fork import fork
@@ -114,8 +116,10 @@ def metadata_filter(request: Request) -> dict[str, str]:
 @router.get("/{job_id}", dependencies=READ, responses={200: {"model": Job}, 304: {}, **errors()})
 async def show_job(
     job_id: JobId,
+    request: Request,
     project: CurrentProject,
     notifications: NotificationsDep,
+    replies: RepliesDep,
     wait: Wait = 0,
     since: Annotated[int | None, Query(ge=0, lt=2**63, description="The version last seen")] = None,
     if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
@@ -133,10 +137,14 @@ async def show_job(
 
     if wait:
         await notifications.hold(job_id, wait, look)
-    document, tag = await in_session(project, lambda session: service.show(session, job_id))
-    if if_none_match is not None and tag in [part.strip().removeprefix("W/") for part in if_none_match.split(",")]:
+    with replies.reading(job_id) as reading:
+        document, tag = await in_session(project, lambda session: service.show(session, job_id))
+        response = reply(document, headers={"etag": tag})
+        if not wait and document["waiting"] is None:  # no version counts why a job waits
+            reading.keep(request, project, response)
+    if if_none_match is not None and is_among(tag.encode(), if_none_match.encode()):
         return Response(status_code=304, headers={"etag": tag})
-    return reply(document, headers={"etag": tag})
+    return response
 
 
 @router.patch(

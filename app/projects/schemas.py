@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from app.jobs.schemas import Body, Reply
 from app.projects.principals import Scope
@@ -48,6 +48,8 @@ class NewKey(Body):
 
 class NewToken(Body):
     """For reading some jobs, or one sweep with its jobs, in links and charts."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["jobs"]}, {"required": ["sweep_id"]}]})
 
     jobs: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
     sweep_id: Annotated[str, Field(max_length=64)] | None = None

@@ -1,13 +1,15 @@
 """A job's rows over HTTP: epochs, steps, events, attempts, logs."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.dependencies import (
     CurrentProject,
     JobId,
     NotificationsDep,
+    RepliesDep,
     SessionDep,
     Wait,
     allow,
@@ -22,52 +24,67 @@ from app.records.service import Found, Kind
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["rows"], dependencies=[Depends(allow("read"))])
 
-AfterSeq = Annotated[int, Query(ge=0, lt=2**63, description="The highest seq already seen")]
-RowLimit = Annotated[int, Query(ge=1, le=10_000)]
-Format = Literal["json", "csv"]
-MaxPoints = Annotated[int | None, Query(ge=1, le=10_000, description="The whole run, thinned; instead of after_seq")]
-
 
 def responses(model: type[Any]) -> dict[int | str, dict[str, Any]]:
     """A list of rows as JSON, or as CSV with `format=csv`."""
     return {200: {"model": model, "content": {"text/csv": {"schema": {"type": "string"}}}}, **errors()}
 
 
-async def rows(
-    kind: Kind, job_id: str, project: str, notifications: Notifications, after_seq: int, limit: int, wait: float
-) -> Found:
+@dataclass(frozen=True)
+class Past:
+    """Which rows are asked for."""
+
+    after_seq: Annotated[int, Query(ge=0, lt=2**63, description="The highest seq already seen")] = 0
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
+    wait: Wait = 0
+    format: Literal["json", "csv"] = "json"
+
+
+MaxPoints = Annotated[int | None, Query(ge=1, le=10_000, description="The whole run, thinned; instead of after_seq")]
+PastDep = Annotated[Past, Depends()]
+
+
+async def rows(kind: Kind, job_id: str, project: str, notifications: Notifications, past: Past) -> Found:
     """Rows past `after_seq`, held until there is one or the job has ended."""
 
     async def look() -> tuple[bool, Found]:
-        found = await in_session(project, lambda s: service.rows_after(s, kind, job_id, after_seq, limit))
+        found = await in_session(project, lambda s: service.rows_after(s, kind, job_id, past.after_seq, past.limit))
         return bool(found.data) or found.ended, found
 
-    return await notifications.hold(job_id, wait, look)
+    return await notifications.hold(job_id, past.wait, look)
 
 
-def answer(found: Found, format: Format) -> Response:
-    if format == "csv":
+def answer(found: Found, past: Past) -> Response:
+    if past.format == "csv":
         return Response(service.as_csv(found.data), media_type="text/csv; charset=utf-8")
     return reply(found.document())
 
 
+async def series(
+    kind: Kind, job_id: str, project: str, notifications: Notifications, past: Past, max_points: int | None
+) -> Response:
+    """What epochs and steps have in common: a run may be asked for from a row on, or thinned as a whole."""
+    if max_points is None:
+        return answer(await rows(kind, job_id, project, notifications, past), past)
+    return answer(await in_session(project, lambda s: service.thinned(s, kind, job_id, max_points)), past)
+
+
 @router.get("/epochs", responses=responses(EpochList))
 async def list_epochs(
+    request: Request,
     job_id: JobId,
     project: CurrentProject,
     notifications: NotificationsDep,
-    after_seq: AfterSeq = 0,
-    limit: RowLimit = 1000,
-    wait: Wait = 0,
-    format: Format = "json",
+    replies: RepliesDep,
+    past: PastDep,
     max_points: MaxPoints = None,
 ) -> Response:
     """One row for each epoch. `wait` holds the answer until a row past `after_seq` is there or the job has ended."""
-    if max_points is not None:
-        found = await in_session(project, lambda s: service.thinned(s, service.EPOCHS, job_id, max_points))
-    else:
-        found = await rows(service.EPOCHS, job_id, project, notifications, after_seq, limit, wait)
-    return answer(found, format)
+    with replies.reading(job_id) as reading:
+        response = await series(service.EPOCHS, job_id, project, notifications, past, max_points)
+        if not past.wait:
+            reading.keep(request, project, response)
+    return response
 
 
 @router.get("/steps", responses=responses(StepList))
@@ -75,32 +92,19 @@ async def list_steps(
     job_id: JobId,
     project: CurrentProject,
     notifications: NotificationsDep,
-    after_seq: AfterSeq = 0,
-    limit: RowLimit = 1000,
-    wait: Wait = 0,
-    format: Format = "json",
+    past: PastDep,
     max_points: MaxPoints = None,
 ) -> Response:
     """The step series: a row each `log_every_steps`."""
-    if max_points is not None:
-        found = await in_session(project, lambda s: service.thinned(s, service.STEPS, job_id, max_points))
-    else:
-        found = await rows(service.STEPS, job_id, project, notifications, after_seq, limit, wait)
-    return answer(found, format)
+    return await series(service.STEPS, job_id, project, notifications, past, max_points)
 
 
 @router.get("/events", responses=responses(EventList))
 async def list_events(
-    job_id: JobId,
-    project: CurrentProject,
-    notifications: NotificationsDep,
-    after_seq: AfterSeq = 0,
-    limit: RowLimit = 1000,
-    wait: Wait = 0,
-    format: Format = "json",
+    job_id: JobId, project: CurrentProject, notifications: NotificationsDep, past: PastDep
 ) -> Response:
     """What happened to the job."""
-    return answer(await rows(service.EVENTS, job_id, project, notifications, after_seq, limit, wait), format)
+    return answer(await rows(service.EVENTS, job_id, project, notifications, past), past)
 
 
 @router.get("/attempts", responses={200: {"model": AttemptList}, **errors()})
