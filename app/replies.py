@@ -7,18 +7,17 @@ meets a reply that is older.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-from fastapi import Request, Response
 
 from app.notifications import Notifications
 
 MAX_BYTES = 32 * 2**20
 MAX_REPLY_BYTES = 2**20
 
+Scope = MutableMapping[str, Any]
 Key = tuple[str, str, bytes]
 """Project, path and query."""
 
@@ -83,15 +82,13 @@ class Replies:
 class Reading:
     """One reply in the making."""
 
-    def __init__(self, replies: Replies, job_id: str, still_new: Any) -> None:
+    def __init__(self, replies: Replies, job_id: str, still_new: Callable[[], bool]) -> None:
         self._replies, self._job_id, self._still_new = replies, job_id, still_new
 
-    def keep(self, request: Request, project: str, response: Response) -> None:
+    def keep(self, scope: Scope, project: str, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """For the same question of the same project, while nothing happens to the job."""
-        query: bytes = request.scope["query_string"]
-        if not self._still_new() or len(response.body) > MAX_REPLY_BYTES or b"token=" in query:
+        query: bytes = scope["query_string"]
+        if not self._still_new() or len(body) > MAX_REPLY_BYTES or b"token=" in query:
             return
-        tag = response.headers.get("etag")
-        tag_bytes = None if tag is None else tag.encode()
-        kept = Reply(response.raw_headers, bytes(response.body), tag_bytes, request.scope["route"])
-        self._replies.keep(self._job_id, (project, request.scope["path"], query), kept)
+        tag = next((value for name, value in headers if name == b"etag"), None)
+        self._replies.keep(self._job_id, (project, scope["path"], query), Reply(headers, body, tag, scope["route"]))

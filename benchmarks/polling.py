@@ -104,6 +104,7 @@ SELECT id, e, :project, e, 1, 0, random(), random(), json_build_object('train_ac
   ARRAY[random()], random(), 120, 0.02, 6000 FROM job, generate_series(1, CAST(:epochs AS bigint)) e"""),
             values,
         )
+        session.execute(text("ANALYZE"))  # as autovacuum does within a minute
     return key, "job_" + "1".rjust(26, "0")
 
 

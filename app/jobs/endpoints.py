@@ -141,7 +141,7 @@ async def show_job(
         document, tag = await in_session(project, lambda session: service.show(session, job_id))
         response = reply(document, headers={"etag": tag})
         if not wait and document["waiting"] is None:  # no version counts why a job waits
-            reading.keep(request, project, response)
+            reading.keep(request.scope, project, response.raw_headers, bytes(response.body))
     if if_none_match is not None and is_among(tag.encode(), if_none_match.encode()):
         return Response(status_code=304, headers={"etag": tag})
     return response

@@ -83,7 +83,7 @@ async def list_epochs(
     with replies.reading(job_id) as reading:
         response = await series(service.EPOCHS, job_id, project, notifications, past, max_points)
         if not past.wait:
-            reading.keep(request, project, response)
+            reading.keep(request.scope, project, response.raw_headers, bytes(response.body))
     return response
 
 
