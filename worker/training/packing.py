@@ -4,6 +4,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 TAG = "~"
@@ -16,6 +17,9 @@ def pack(value: Any, tensors: dict[str, Tensor], prefix: str = "state.") -> Any:
     """
     if value is None or isinstance(value, bool | str) or type(value) in (int, float):
         return value
+    if isinstance(value, Tensor) and value.is_sparse:  # the momentum of sparse gradients, its parts not summed up
+        parts = [pack(part, tensors, prefix) for part in (value._indices(), value._values())]
+        return {TAG: "sparse", "items": [*parts, list(value.shape), value.is_coalesced()]}
     if isinstance(value, Tensor):
         name = f"{prefix}{len(tensors)}"
         tensors[name] = copied(value)
@@ -50,8 +54,14 @@ def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
     return KINDS[kind](items)
 
 
+def _sparse(parts: list[Any]) -> Tensor:
+    indices, values, shape, coalesced = parts
+    return torch.sparse_coo_tensor(indices, values, shape, is_coalesced=coalesced, check_invariants=False)
+
+
 KINDS: dict[str, Callable[[list[Any]], Any]] = {
     "tuple": tuple,
+    "sparse": _sparse,
     "set": set,
     "dict": dict,
     "OrderedDict": OrderedDict,

@@ -55,12 +55,12 @@ class Trainer:
         self.updater = Updater(self.learner.model, self.learner.objective, settings, self.learner.scaler, self.see)
         self.liveness = Liveness(report)
         self.hooks: dict[str, Hook] = {"liveness": self.liveness}
-        self.steps = StepSeries(settings.log_every_steps, settings.validate_every_steps)
-        if settings.log_every_steps or settings.validate_every_steps:
-            self.hooks["steps"] = self.steps
         self.range_test: RangeTestCurve | None = None
         if any(phase.scheduler and phase.scheduler["type"] == "RangeTest" for phase in config.phases):
             self.range_test = self.hooks["range_test"] = RangeTestCurve()
+        self.steps = StepSeries(settings.log_every_steps, settings.validate_every_steps)
+        if settings.log_every_steps or settings.validate_every_steps:
+            self.hooks["steps"] = self.steps
         self.divergence = Divergence(self)
         self.saving = Saving(self)
 
@@ -110,7 +110,7 @@ class Trainer:
             progress.step += 1
             if norm is not None:
                 record.gradient_norm = float(norm)
-            if record.full:
+            if record.full and self.range_test is None:  # which folds after each update, and wants to see all
                 self.fold()
             for hook in hooks:
                 hook.after_update(self, rates)

@@ -117,23 +117,31 @@ class Updater:
         clip = self._clip
         if clip is None and not want_norm:
             return None
-        gradients = [_dense(p) for p in self._parameters if p.grad is not None]
+        trained = [p for p in self._parameters if p.grad is not None]
         by_norm = clip is not None and clip["type"] == "norm"
-        norm = nn.utils.get_total_norm(gradients) if want_norm or by_norm else None
+        norm = nn.utils.get_total_norm([_summed(p.grad) for p in trained]) if want_norm or by_norm else None
         if clip is not None and by_norm:
             assert norm is not None
             factor = torch.clamp(clip["max_norm"] / (norm + 1e-6), max=1.0)  # as torch.nn.utils.clip_grad_norm_
-            torch._foreach_mul_(gradients, factor)
+            torch._foreach_mul_([_values(p.grad) for p in trained], factor)
         elif clip is not None:
+            for parameter in trained:
+                if parameter.grad is not None and parameter.grad.is_sparse:  # what is clipped is a row's sum
+                    parameter.grad = parameter.grad.coalesce()
+            gradients = [_values(p.grad) for p in trained]
             torch._foreach_clamp_min_(gradients, -clip["clip_value"])
             torch._foreach_clamp_max_(gradients, clip["clip_value"])
         return norm
 
 
-def _dense(parameter: nn.Parameter) -> Tensor:
-    """A gradient to be measured and changed in place: a sparse one's values, each row once."""
-    assert parameter.grad is not None
-    if not parameter.grad.is_sparse:
-        return parameter.grad
-    parameter.grad = parameter.grad.coalesce()
-    return parameter.grad._values()
+def _summed(gradient: Tensor | None) -> Tensor:
+    """To be measured: of a sparse gradient each row once. The gradient stays as it is, since an optimizer that adds
+    its parts one by one comes to other bits than one that adds their sum."""
+    assert gradient is not None
+    return gradient.coalesce()._values() if gradient.is_sparse else gradient
+
+
+def _values(gradient: Tensor | None) -> Tensor:
+    """To be changed in place."""
+    assert gradient is not None
+    return gradient._values() if gradient.is_sparse else gradient

@@ -37,7 +37,7 @@ def _plain(value: Any) -> Any:
 def _figures(tensor: Tensor) -> dict[str, Any]:
     found: dict[str, Any] = {"shape": list(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch.")}
     if tensor.numel():
-        numbers = tensor.to(torch.float32)
+        numbers = (tensor.to_dense() if tensor.is_sparse else tensor).to(torch.float32)
         low, high = torch.aminmax(numbers)
         found |= {
             "norm": float(torch.linalg.vector_norm(numbers)),
