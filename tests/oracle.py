@@ -219,8 +219,10 @@ def build_scheduler(optimizer: torch.optim.Optimizer, scheduler: dict[str, Any] 
 def lambdas(text: Any) -> Any:
     """The oracle trusts the test's own formulas and lets Python read them."""
 
+    words = {"cos": math.cos, "pi": math.pi, "min": min, "max": max, "where": lambda c, a, b: a if c else b}
+
     def one(formula: str) -> Callable[[int], float]:
-        return lambda epoch: float(eval(formula, {"epoch": float(epoch), "cos": math.cos, "pi": math.pi, "min": min}))
+        return lambda epoch: float(eval(formula, {"epoch": float(epoch), **words}))
 
     return [one(formula) for formula in text] if isinstance(text, list) else one(text)
 

@@ -3,10 +3,10 @@
 Everything here raises SpecError with the pointer to the part of the spec that does not fit, before a byte is trained.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,26 +16,17 @@ from app.datasets.facts import FactsOf
 from app.formulas import parse
 from app.jobs.spec import JobSpec, Plan, SpecError, plan, validate
 from app.jobs.spec.base import Complaint
-from app.jobs.spec.job import scheduler_complaints
 from app.jobs.spec.model import Model
 from app.jobs.spec.models import Function
-from app.jobs.spec.optimizer import Optimizer
-from app.jobs.spec.patterns import matching
 from app.jobs.spec.phases import Path
 from app.jobs.spec.plan import Counts
 from app.jobs.spec.resolve import stepped_complaints
 from worker.fit import fit_complaints
+from worker.stages import StageNames, refuse, resolve_stages, take
 from worker.training import models
 from worker.training.errors import ConfigError
 from worker.warnings import warnings_of
 from worker.weights import POINTER, Match, StoredWeights, WeightsOf, match_weights
-
-
-class StageNames(NamedTuple):
-    """A phase by parameter names; `groups` is None where the last optimizer goes on."""
-
-    groups: list[dict[str, Any]] | None
-    freeze: list[str]
 
 
 @dataclass(frozen=True)
@@ -69,10 +60,10 @@ def resolve_names(
         classes = vocabulary if work.facts.classes == work.facts.vocabulary else work.facts.classes
         work = replace(work, facts=replace(work.facts, vocabulary=vocabulary, classes=classes))
     if samples is not None:
-        _refuse(stepped_complaints(spec, work))
+        refuse(stepped_complaints(spec, work))
     config = complete_model(spec, work)
     if spec.resources.device == "cuda" and spec.training.reproducibility == "exact":
-        _refuse(
+        refuse(
             Complaint(tuple(pointer.split("/")[1:]), f"{kind} has no deterministic form on CUDA: use another, or fast")
             for pointer, kind in models.refused_on_cuda(config)
         )
@@ -81,7 +72,7 @@ def resolve_names(
     weights = initial_weights(spec.model, model, weights_of)
     if weights is not None:
         config["initial_weights"] = {"file": weights[0].file, "names": weights[1].loaded}
-    _refuse(fit_complaints(spec, work, model))
+    refuse(fit_complaints(spec, work, model))
     return Resolution(spec, work, config, model, list(resolve_stages(spec, model)), weights and weights[1])
 
 
@@ -133,33 +124,6 @@ def group_report(spec: JobSpec, stage: StageNames) -> list[dict[str, Any]]:
         }
         for index, group in enumerate(stage.groups or [])
     ]
-
-
-def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
-    """Frozen names and parameter groups phase by phase. Raises SpecError."""
-    parameters = dict(model.named_parameters())
-    held: set[str] = set()  # by the optimizer in force
-    count = 0
-    for stage in spec.stages():
-        frozen: set[str] = set()
-        for index, pattern in enumerate(stage.freeze):
-            frozen |= set(_taken(pattern, list(parameters), (*stage.path, "freeze", index)))
-        free = [name for name in parameters if name not in frozen]
-        if not free:
-            raise SpecError.of([Complaint((*stage.path, "freeze"), "freezes every parameter: nothing is left")])
-        path = (*stage.path, "optimizer")
-        groups = None
-        if stage.optimizer is not None:
-            groups = resolve_groups(stage.optimizer, parameters, frozen, path)
-            held, count = set(free), len(groups)
-            _refuse(optimizer_complaints(stage.optimizer, model, groups, path))
-        elif stage.in_force is not None:
-            thawed = resolve_groups(stage.in_force, parameters, frozen | held, path, strict=False)
-            held, count = held | set(free), count + len(thawed)
-            _refuse(optimizer_complaints(stage.in_force, model, thawed, path))
-        if stage.scheduler is not None and stage.in_force is not None:
-            _refuse(scheduler_complaints(stage.scheduler, stage.in_force, (*stage.path, "scheduler"), {count}))
-        yield StageNames(groups, [name for name in parameters if name in frozen])
 
 
 def complete_model(spec: JobSpec, work: Plan) -> dict[str, Any]:
@@ -247,7 +211,7 @@ def _initialization(model: Model, module: nn.Module) -> Iterator[dict[str, Any]]
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
     for index, entry in enumerate(model.initialization):
         path: Path = ("model", "initialization", index)
-        taken = _taken(entry.params, list(shapes), (*path, "params"))
+        taken = take(entry.params, list(shapes), (*path, "params"))
         wrong = [name for name in taken if not _fits(entry.type, shapes[name])]
         if wrong:
             detail = f"{entry.type} does not fit {wrong[0]} of shape {list(shapes[wrong[0]])}"
@@ -263,89 +227,3 @@ def _fits(initializer: str, shape: torch.Size) -> bool:
     if initializer.startswith(("xavier", "kaiming", "orthogonal")):
         return len(shape) >= 2
     return True
-
-
-def _taken(pattern: str, names: list[str], path: Path) -> list[str]:
-    taken = matching(pattern, names)
-    if not taken:
-        some = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-        raise SpecError.of([Complaint(path, f"matches no parameter's whole name; there are: {some}")])
-    return taken
-
-
-def resolve_groups(
-    optimizer: Optimizer,
-    parameters: dict[str, nn.Parameter],
-    absent: set[str],
-    path: Path,
-    *,
-    strict: bool = True,
-) -> list[dict[str, Any]]:
-    """The optimizer's groups with explicit names: the first match wins, the rest is a last group of defaults.
-
-    Names in `absent` are passed over. `strict`: a group that takes nothing is an error, else it is left out.
-    """
-    left = [name for name in parameters if name not in absent]
-    groups: list[dict[str, Any]] = []
-    for index, group in enumerate(optimizer.groups):
-        where = (*path, "groups", index, "params")
-        taken = _taken(group["params"], list(parameters), where) if strict else matching(group["params"], left)
-        mine = [name for name in taken if name in left]
-        if mine:
-            groups.append({**group, "params": mine})
-            left = [name for name in left if name not in mine]
-        elif strict:
-            detail = "takes nothing: all that it matches is frozen or in an earlier group"
-            raise SpecError.of([Complaint(where, detail)])
-    if left:
-        groups.append({"params": left})
-    return groups
-
-
-def optimizer_complaints(
-    optimizer: Optimizer, model: nn.Module, groups: list[dict[str, Any]], path: Path
-) -> Iterator[Complaint]:
-    """What an optimizer asks of its parameters: Muon two dimensions, SparseAdam sparse gradients, most dense ones."""
-    parameters = dict(model.named_parameters())
-    mine = [name for group in groups for name in group["params"]]
-    sparse = sparse_parameters(model)
-    if optimizer.type == "Muon":
-        flat = [name for name in mine if parameters[name].ndim != 2]
-        if flat:
-            yield Complaint(
-                (*path, "type"), f"Muon takes two-dimensional parameters only; these are not: {_list(flat)}"
-            )
-    dense = [name for name in mine if name not in sparse]
-    if optimizer.type == "SparseAdam" and dense:
-        yield Complaint((*path, "type"), f"SparseAdam takes sparse gradients only; these are dense: {_list(dense)}")
-    taken = [name for name in mine if name in sparse]
-    if taken and not optimizer.takes_sparse_gradients:
-        yield Complaint(
-            (*path, "type"), f"{optimizer.type} takes no sparse gradients; these are sparse: {_list(taken)}"
-        )
-    elif taken:
-        if getattr(optimizer, "fused", False):
-            yield Complaint((*path, "fused"), f"takes no sparse gradients; these are sparse: {_list(taken)}")
-        if getattr(optimizer, "weight_decay", 0.0):
-            yield Complaint(
-                (*path, "weight_decay"), f"must be 0 with sparse gradients; these are sparse: {_list(taken)}"
-            )
-
-
-def sparse_parameters(model: nn.Module) -> set[str]:
-    """Names of the parameters whose gradients are sparse."""
-    return {
-        f"{name}.weight" if name else "weight"
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse
-    }
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _refuse(complaints: Iterable[Complaint]) -> None:
-    found = list(complaints)
-    if found:
-        raise SpecError.of(found)

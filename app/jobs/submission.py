@@ -12,8 +12,9 @@ from app.doorbell import ring_soon
 from app.errors import InvalidPayload, PointedError, Unavailable
 from app.jobs import idempotency, memory, service
 from app.jobs.idempotency import Reservation
+from app.jobs.placement import gpu_complaints, offers_cuda, pays_on_cuda
 from app.jobs.repository import Row, live_workers
-from app.jobs.spec import SpecError, plan, resolve, validate
+from app.jobs.spec import JobSpec, SpecError, plan, resolve, validate
 from app.jobs.submitted import Submission
 from app.previews import service as previews
 from app.projects.audit import record
@@ -33,8 +34,9 @@ def read(document: Any, workers: Sequence[Row], catalog: Catalog) -> Submission:
         raise InvalidPayload("A job spec is needed.", errors=[PointedError(pointer="", detail="is required")])
     try:
         spec = validate(document)
-        cuda = any(worker["queue"] == "cuda" for worker in workers)
-        resolved = resolve(spec, catalog.facts_of, cuda=cuda)
+        if complaints := gpu_complaints(spec, workers):
+            raise SpecError.of(complaints)
+        resolved = resolved_for(spec, workers, catalog)
         work = plan(spec, catalog.facts_of)
         found = weights.of_spec(catalog, spec)
     except SpecError as error:
@@ -42,6 +44,44 @@ def read(document: Any, workers: Sequence[Row], catalog: Catalog) -> Submission:
     if found is not None:
         resolved = weights.resolved_with(resolved, found)
     return Submission(spec, document, resolved, work.steps, work.epochs, catalog.as_json(resolved), found)
+
+
+def resolved_for(spec: JobSpec, workers: Sequence[Row], catalog: Catalog) -> dict[str, Any]:
+    """For the CPU where the spec leaves the device open, and the CPU takes it. Raises SpecError."""
+    try:
+        return resolve(spec, catalog.facts_of)
+    except SpecError:
+        if not may_move(spec, workers):
+            raise
+        return resolve(spec, catalog.facts_of, cuda=True)
+
+
+def may_move(spec: JobSpec, workers: Sequence[Row]) -> bool:
+    """Whether the device is the service's choice, and CUDA one of them."""
+    return spec.resources.device == "auto" and offers_cuda(workers, spec.resources.labels)
+
+
+def placed(submission: Submission, workers: Sequence[Row], catalog: Catalog) -> tuple[Submission, dict[str, Any]]:
+    """The submission on the device where it will train, and its dry run. Raises InvalidPayload, Unavailable."""
+    found = try_out(submission, workers)
+    spec = submission.spec
+    if not may_move(spec, workers) or not pays_on_cuda(plan(spec, catalog.facts_of), found["model"]):
+        return submission, found
+    try:
+        moved = on_device(submission, "cuda", catalog)
+        return moved, try_out(moved, workers)
+    except (SpecError, InvalidPayload):  # such as a layer that has no deterministic form there
+        return submission, found
+
+
+def on_device(submission: Submission, device: str, catalog: Catalog) -> Submission:
+    """The submission resolved for the device that the service chose. Raises SpecError."""
+    if submission.resolved["resources"]["device"] == device:
+        return submission
+    resolved = resolve(submission.spec, catalog.facts_of, cuda=device == "cuda")
+    if submission.weights is not None:
+        resolved = weights.resolved_with(resolved, submission.weights)
+    return replace(submission, resolved=resolved)
 
 
 def try_out(submission: Submission, workers: Sequence[Row]) -> dict[str, Any]:
@@ -61,13 +101,13 @@ def try_out(submission: Submission, workers: Sequence[Row]) -> dict[str, Any]:
     return found
 
 
-def tried_out(submission: Submission, workers: Sequence[Row]) -> Checked:
+def tried_out(submission: Submission, workers: Sequence[Row], catalog: Catalog) -> Checked:
     """The submission with the model's sizes filled in, and warnings; as it is when there is no dry run to ask.
 
     Raises InvalidPayload.
     """
     try:
-        found = try_out(submission, workers)
+        submission, found = placed(submission, workers, catalog)
     except Unavailable as away:
         logger.info("accepted without a dry run: %s", away.detail)
         return submission, []
@@ -94,8 +134,8 @@ def refusal(errors: Sequence[Any]) -> InvalidPayload:
 def dry_run(project_id: str, document: Any) -> dict[str, Any]:
     """What the spec means; nothing is stored. Raises InvalidPayload, Unavailable."""
     workers = workers_now(project_id)
-    submission = read(document, workers, Catalog(project_id))
-    found = try_out(submission, workers)
+    catalog = Catalog(project_id)
+    submission, found = placed(read(document, workers, catalog), workers, catalog)
     kept = {key: submission.resolved[key] for key in ("name", "metadata", "seed")}
     return {**found, "resolved_spec": {**found["resolved_spec"], **kept}}
 
@@ -128,8 +168,8 @@ def once(
 
 def checked(project_id: str, document: Any) -> Checked:
     """A document that was found good, and what to warn of. Raises InvalidPayload."""
-    workers = workers_now(project_id)
-    return tried_out(read(document, workers, Catalog(project_id)), workers)
+    workers, catalog = workers_now(project_id), Catalog(project_id)
+    return tried_out(read(document, workers, catalog), workers, catalog)
 
 
 def store(

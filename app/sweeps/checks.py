@@ -73,7 +73,7 @@ def check_points(body: NewSweep, points: Sequence[Point], workers: Sequence[Row]
         kinds.setdefault(kind_of(found.resolved), []).append(number)
     first_ones = [numbers[0] for numbers in kinds.values()]
     objective = find_objective(body, submissions, first_ones, workers, findings, catalog)
-    warnings = try_out(submissions, list(kinds.values()), workers, findings)
+    warnings = try_out(submissions, list(kinds.values()), workers, findings, catalog)
     findings.raise_any()
     return Checked(submissions, objective, warnings)
 
@@ -138,7 +138,11 @@ def find_objective(
 
 
 def try_out(
-    submissions: list[Submission], kinds: Sequence[Sequence[int]], workers: Sequence[Row], findings: Findings
+    submissions: list[Submission],
+    kinds: Sequence[Sequence[int]],
+    workers: Sequence[Row],
+    findings: Findings,
+    catalog: Catalog,
 ) -> list[PointedError]:
     """One dry run for each kind of point, as far as time goes; what they warn of.
 
@@ -151,15 +155,15 @@ def try_out(
     for numbers in kinds[:MAX_DRY_RUNS]:
         first = numbers[0]
         try:
-            tried, told = submission.tried_out(submissions[first], workers)
+            tried, told = submission.tried_out(submissions[first], workers, catalog)
         except InvalidPayload as wrong:
             findings.add(first, wrong.errors)
         else:
             for warning in told:
                 warnings.setdefault((warning["pointer"], warning["detail"]), in_place(warning, findings.points[first]))
-            model = tried.resolved["model"]
+            model, device = tried.resolved["model"], tried.resolved["resources"]["device"]
             for number in numbers:
-                found = submissions[number]
+                found = submission.on_device(submissions[number], device, catalog)
                 resolved = found.resolved | {"model": model}
                 submissions[number] = replace(found, resolved=resolved, parameters=tried.parameters)
         if time.monotonic() > deadline or len(findings.errors) >= MAX_ERRORS:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (arguments are a line)
 """Specs drawn at random from all that can be said: every optimizer with its arguments, schedules in schedules, phases."""
 
 import random

@@ -117,6 +117,35 @@ def test_phases_freeze_by_pattern_and_thaw_into_the_optimizer() -> None:
     assert stages[2].groups == [{"params": NAMES}]
 
 
+def test_what_thaws_cannot_join_lbfgs() -> None:
+    phases = [{"epochs": 1, "freeze": ["3.*"], "optimizer": {"type": "LBFGS"}}, {"epochs": 1}]
+    document = changed(SEQUENTIAL, {"/phases": phases, "/optimizer": ..., "/training/epochs": ...})
+    with pytest.raises(SpecError, match="takes no further group") as caught:
+        resolve_names(validate(document))
+    assert caught.value.errors[0]["pointer"] == "/phases/1"
+    phases[1]["freeze"] = ["3.*", "1.*"]
+    resolve_names(validate(changed(document, {"/phases": phases})))
+
+
+def test_a_penalty_makes_sparse_gradients_dense() -> None:
+    tokens = {"type": "synthetic", "task": "tokens", "samples": 60, "shape": [5], "classes": 7}
+    layers = [{"type": "Embedding", "sparse": True}]
+    document = changed(
+        IRIS,
+        {
+            "/data": {"dataset": tokens},
+            "/model": {"type": "Sequential", "layers": layers},
+            "/optimizer": {"type": "SparseAdam"},
+            "/training/l1": 0.1,
+        },
+    )
+    with pytest.raises(SpecError, match="dense") as caught:
+        resolve_names(validate(document))
+    assert caught.value.errors[0]["pointer"] == "/training/l1"
+    for changes in ({"/training/l1": 0.0}, {"/optimizer/type": "SGD"}):
+        resolve_names(validate(changed(document, changes)))
+
+
 def test_a_freeze_pattern_that_matches_nothing_is_refused() -> None:
     phases = [{"epochs": 1, "freeze": ["nope"], "optimizer": {"type": "Adam"}}]
     document = changed(SEQUENTIAL, {"/phases": phases, "/optimizer": ..., "/training/epochs": ...})

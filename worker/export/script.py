@@ -10,7 +10,8 @@ from torch import nn
 
 from app.jobs.spec import SpecError
 from worker.fit import sample
-from worker.resolve import Resolution, sparse_parameters
+from worker.resolve import Resolution
+from worker.stages import sparse_parameters
 from worker.training.config import Config
 from worker.training.losses import CLASS_LOSSES
 from worker.training.optimizers.groups import grouped_names

@@ -33,7 +33,7 @@ DEFAULT_CHECKPOINT_SECONDS = 15.0
 
 
 def resolve(spec: JobSpec, facts_of: FactsOf, *, cuda: bool = False) -> dict[str, Any]:
-    """The resolved spec. `cuda`: a live worker offers CUDA. Raises SpecError for what only the data's facts show."""
+    """The resolved spec. `cuda`: a device left open is CUDA. Raises SpecError for what only the data's facts show."""
     work = plan(spec, facts_of)
     complaints = [*_monitor_complaints(spec, work), *stepped_complaints(spec, work)]
     device = resolved_device(spec, cuda=cuda)
@@ -79,7 +79,7 @@ def stepped_complaints(spec: JobSpec, work: Plan) -> Iterator[Complaint]:
 
 
 def resolved_device(spec: JobSpec, *, cuda: bool) -> str:
-    """`auto` is the CPU unless CUDA is there."""
+    """`auto` is the CPU, or CUDA where that was found to be better."""
     if spec.resources.device == "auto":
         return "cuda" if cuda and spec.model.trains_on_data else "cpu"
     return spec.resources.device

@@ -87,7 +87,7 @@ class Checkpoint(Section):
 
 class Resources(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpus: Annotated[Count, Field(le=1)] = 1
+    gpus: Annotated[Count, Field(le=1024)] = 1
     cpu_threads: Annotated[Count, Field(le=256)] = 1
     priority: Annotated[Index, Field(le=9)] = 0
     labels: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=32)] = []
@@ -96,3 +96,5 @@ class Resources(Section):
     def rules(self) -> Iterator[Complaint]:
         if len(set(self.labels)) != len(self.labels):
             yield Complaint(("labels",), "names a label twice")
+        if self.gpus > 1 and self.device == "cpu":
+            yield Complaint(("gpus",), "must be 1 with device cpu")

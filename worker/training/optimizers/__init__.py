@@ -73,6 +73,8 @@ def add_thawed(
     absent = {name for name, parameter in parameters.items() if id(parameter) in held} | set(frozen)
     arguments = _arguments(config)
     for names, options in grouped_names(config, list(parameters), absent, pointer):
+        if needs_closure(optimizer):
+            raise ConfigError(pointer, f"takes no further group: {', '.join(names)} cannot join it")
         settings = {key: value for key, value in {**arguments, **options}.items() if key in optimizer.defaults}
         try:
             optimizer.add_param_group({**settings, "params": [parameters[name] for name in names]})
