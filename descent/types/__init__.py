@@ -17,7 +17,8 @@ from descent.types.administration import (
 from descent.types.data import Alias, AliasMove, AliasSummary, Dataset, Weights
 from descent.types.jobs import Best, DryRun, Job, JobError, Progress, Tested, Waiting
 from descent.types.lists import ENDED, Page, PointedError, Rows, Spec, Status
-from descent.types.rows import Attempt, Checkpoint, EpochRow, Event, Feed, FeedEntry, Log, Series, StepRow, StreamEvent
+from descent.types.news import Feed, FeedEntry, StreamEvent
+from descent.types.rows import Attempt, Checkpoint, EpochRow, Event, Log, Series, StepRow
 from descent.types.sweeps import (
     ScheduleGroup,
     SchedulePreview,

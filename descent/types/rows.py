@@ -2,8 +2,6 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from descent.types.jobs import Job
-
 
 class EpochRow(TypedDict):
     seq: int
@@ -98,29 +96,3 @@ class Series(TypedDict):
     key: str
     x: list[Any]
     y: list[Any]
-
-
-class FeedEntry(TypedDict):
-    """One change in the project; what changed stands under its kind."""
-
-    kind: str
-    job_id: str
-    cursor: str
-    job: NotRequired[Job]
-    epoch: NotRequired[EpochRow]
-    event: NotRequired[Event]
-    checkpoint: NotRequired[Checkpoint]
-
-
-class Feed(TypedDict):
-    data: list[FeedEntry]
-    cursor: str
-    has_more: bool
-
-
-class StreamEvent(TypedDict):
-    """One server-sent event: `type` is epoch, step, status, event or checkpoint; a status has the id 0."""
-
-    id: int
-    type: str
-    data: dict[str, Any]
