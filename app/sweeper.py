@@ -4,8 +4,10 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import installation
@@ -16,10 +18,31 @@ from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
+GAP_SECONDS = 5.0
 SOONEST_SECONDS = 0.1
 """Between two sweeps, where a slice ends."""
 
 Chore = Callable[[], object]
+
+
+class Contact:
+    """Whether leases can be judged by: nobody could extend one while the database did not answer.
+
+    A start of the database is known to itself (`leases.sweep`); that it stood still, or that the network did, is seen
+    here, by a gap between two answers.
+    """
+
+    def __init__(self) -> None:
+        self._answered_at = time.monotonic()
+        self._judges_at = 0.0
+
+    def answered(self, lease_seconds: float) -> bool:
+        """After a gap in which a lease may have run out, everybody gets one lease's time first."""
+        now = time.monotonic()
+        if now - self._answered_at > max(GAP_SECONDS, lease_seconds / 2):
+            self._judges_at = now + lease_seconds
+        self._answered_at = now
+        return now >= self._judges_at
 
 
 def stop_this_process() -> None:
@@ -34,6 +57,7 @@ class Sweeper:
 
     def __init__(self, chore: Chore = lambda: None, refuse: Chore = stop_this_process) -> None:
         self._chore, self._refuse = chore, refuse
+        self._contact = Contact()
         self.checked = False
         self.wrong = False
         self._woken = threading.Event()
@@ -60,7 +84,7 @@ class Sweeper:
                     installation.check()
                     self.checked = True
                 self._chore()
-                seconds = min(seconds, sweep_once())
+                seconds = min(seconds, sweep_once(self._contact))
             except installation.WrongStore as error:
                 self.wrong = True
                 logger.error("stopped: %s", error)
@@ -73,10 +97,12 @@ class Sweeper:
             self._woken.wait(seconds)
 
 
-def sweep_once() -> float:
+def sweep_once(contact: Contact) -> float:
     """A sweep and a dispatch; the rings go out after the commit. In how many seconds to look again, at the latest."""
+    lease_seconds = get_settings().lease_seconds
     with session_scope("descent_worker") as session:
-        taken_back = leases.sweep(session, get_settings().lease_seconds)
+        session.execute(text("SELECT 1"))
+        taken_back = leases.sweep(session, lease_seconds) if contact.answered(lease_seconds) else 0
     if taken_back:
         logger.warning("%d expired leases taken back", taken_back)
     with session_scope("descent_worker") as session:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -23,7 +23,7 @@ from app.jobs.memory import shown
 from app.projects import quotas
 from app.settings import get_settings
 from app.weights import references as weights
-from worker.lease import Ledger
+from worker.lease import AWAY, RETRY_SECONDS, Ledger
 from worker.limits import Watch
 from worker.reporting import Recorder, jsonable
 from worker.rungs import GO_ON, Rungs
@@ -45,6 +45,7 @@ OUTAGE_ROWS = 20_000
 """With so many rows waiting for the database, the trainer waits too."""
 GIVE_UP_SECONDS = 20.0
 """A worker told to stop waits for the database so long; then the lease runs out."""
+Answer = TypeVar("Answer")
 Fault = Literal["crash", "device_error", "unclear"]
 DEVICE: Fault = "device_error"
 DISK = ("disk_full", "checkpoint_failed")
@@ -78,6 +79,11 @@ def lack_of_room(store: Path, newest: Resume | None) -> str | None:
     return None
 
 
+def newest_file(job_id: str) -> str | None:
+    with session_scope("descent_worker") as session:
+        return leases.newest_file(session, job_id)
+
+
 @dataclass
 class Outcome:
     """What became of a trainer: its own word, or why it was killed, or how it died."""
@@ -102,6 +108,10 @@ def fault_of(outcome: Outcome) -> Fault | None:
 
 STOP_AND_GO_ON = ("requeue", "quota", "disk_full")
 """Requests that the trainer need not tell apart: a checkpoint at the next step, and an end."""
+
+
+class GaveUp(Exception):
+    """The database is away, and there is no time to wait for it: the lease runs out, and another attempt takes up."""
 
 
 class Supervisor:
@@ -130,16 +140,31 @@ class Supervisor:
             self._sweep_up("a*")
             outcome = self._train_from_a_good_checkpoint()
             self._sweep_up(f"a{self._claimed.lease.attempt}")
+            ending = self._ending(outcome)
+        except GaveUp:
+            self.ledger.quit("the database is away")
         except Exception as error:  # the ledger would beat the lease for ever
             logger.exception("supervising %s failed", self.job_id)
             outcome = Outcome(death=f"no trainer could be supervised: {type(error).__name__}")
+            ending = self._ending(outcome)
         if self.ledger.lost is None and self.ledger.broken is None:
             self.fault = fault_of(outcome)
-            self.ledger.finish(self._ending(outcome), self._patience)
+            self.ledger.finish(ending, self._patience)
         if self.ledger.broken is not None:
             self._fail(f"The rows could not be written ({self.ledger.broken}).")
         elif self.ledger.lost is not None:
             logger.warning("%s is given up: %s", self.job_id, self.ledger.lost)
+
+    def _ask(self, query: Callable[[], Answer]) -> Answer:
+        """What the database says, once it does. Raises GaveUp when it is waited for no longer."""
+        while True:
+            try:
+                return query()
+            except AWAY as error:
+                logger.warning("%s waits for the database: %s", self.job_id, type(error).__name__)
+                if self.ledger.lost is not None or self._draining():
+                    raise GaveUp from error
+                time.sleep(RETRY_SECONDS)
 
     def _train_from_a_good_checkpoint(self) -> Outcome:
         """The newest checkpoint; while one turns out to be damaged, the one before; at last the start."""
@@ -167,7 +192,7 @@ class Supervisor:
             trainer.close()
 
     def _order(self, resume: Resume | None) -> dict[str, Any]:
-        lease, store = self._claimed.lease, self._settings.store_path
+        lease, store, resolved = self._claimed.lease, self._settings.store_path, self._claimed.resolved_spec
         prefix = f"jobs/{lease.job_id}/"
         found = None
         if resume is not None:
@@ -180,16 +205,16 @@ class Supervisor:
             "directory": str(store / prefix),
             "resume": found,
             "fork": origin_of(self._claimed, store) if resume is None else None,
-            "same_environment": self._claimed.resolved_spec["resources"]["resume_on"] == "same_environment",
+            "same_environment": resolved["resources"]["resume_on"] == "same_environment",
             "spec_sha256": self._claimed.spec_sha256,
         }
         with session_scope("descent_worker") as session:
             most_parameters = quotas.most_parameters(session, lease.project_id)
         return {
-            "resolved_spec": self._claimed.resolved_spec,
+            "resolved_spec": resolved,
             "project_id": lease.project_id,
-            "datasets": Catalog(lease.project_id, "descent_worker").as_json(self._claimed.resolved_spec),
-            "weights": weights.told(lease.project_id, self._claimed.resolved_spec),
+            "datasets": self._ask(lambda: Catalog(lease.project_id, "descent_worker").as_json(resolved)),
+            "weights": self._ask(lambda: weights.told(lease.project_id, resolved)),
             "store": str(store),
             "run": run,
             "rungs": list(self._rungs.epochs),
@@ -298,8 +323,7 @@ class Supervisor:
             return None
         resumed = self._recorder.resume.path if self._recorder.resume else None
         mine = weights_sha256(store, self._recorder.newest_file or resumed)
-        with session_scope("descent_worker") as session:
-            path = leases.newest_file(session, original)
+        path = self._ask(lambda: newest_file(original))
         return {"job_id": original, "recorded": weights_sha256(store, path), "repeated": mine}
 
     def _fail(self, message: str) -> None:

@@ -98,7 +98,18 @@ def queue_positions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
 def live_workers(session: Session) -> list[Row]:
     """Workers heard of lately that have not said goodbye."""
     recent = Worker.heartbeat_at > func.now() - text(f"interval '{LIVE_SECONDS} seconds'")
-    statement = select(Worker.__table__).where(recent, Worker.state != "gone").order_by(Worker.id)
+    silent = func.extract("epoch", func.now() - Worker.heartbeat_at).label("silent_seconds")
+    statement = select(Worker.__table__, silent).where(recent, Worker.state != "gone").order_by(Worker.id)
+    return list(session.execute(statement).mappings())
+
+
+def cut_off_workers(session: Session) -> list[Row]:
+    """Workers that were there before the database's last start, a minute ago at most, and have not come back to it."""
+    started_at = func.pg_postmaster_start_time()
+    statement = select(Worker.__table__, started_at.label("database_started_at"))
+    lately = started_at > func.now() - text("interval '1 minute'")
+    before = Worker.heartbeat_at.between(started_at - text("interval '10 minutes'"), started_at)
+    statement = statement.where(Worker.state == "active", lately, before)
     return list(session.execute(statement).mappings())
 
 

@@ -100,7 +100,7 @@ def test_waiting_says_why(api: Api, session: Session, add_worker: Callable[..., 
 
 
 def test_a_dead_worker_is_no_worker(api: Api, session: Session, add_worker: Callable[..., str]) -> None:
-    add_worker("cpu", heartbeat_at=func.now() - text("interval '1 minute'"))
+    add_worker("cpu", heartbeat_at=func.now() - text("interval '1 hour'"))
     add_worker("cpu", state="gone")
     assert api.submit()["waiting"]["reason"] == "no_worker"
 

@@ -55,16 +55,18 @@ def test_nobody_is_put_aside_for_jobs_that_may_not_start(
 ) -> None:
     operator = make_api(everywhere=True)
     worker = add_worker(slots=1)
-    operator.submit()
+    running = select(Job.request).where(Job.id == operator.submit()["id"])
     claim(worker)
     operator.submit(resources={"priority": 9})
     operator.post("/v1/queue/pause")
     with session_scope("descent_worker") as beside:
         assert leases.dispatch(beside) == []
-        assert leases.share(beside, 0.0) == 0
+        leases.share(beside, 0.0)
+        assert beside.scalar(running) is None
     operator.post("/v1/queue/resume")
     with session_scope("descent_worker") as beside:
-        assert leases.share(beside, 0.0) == 1
+        leases.share(beside, 0.0)
+        assert beside.scalar(running) == "preempt"
 
 
 def test_a_pause_waits_for_the_claims_under_way(make_api: Callable[..., Api], add_worker: Callable[..., str]) -> None:

@@ -37,6 +37,17 @@ def test_the_client_guide(service: Service, folder: Path) -> None:
     assert (folder / "model.safetensors").stat().st_size > 100
 
 
+@pytest.mark.parametrize(("page", "count"), [("forks.md", 3), ("operating.md", 2)])
+def test_a_guide_in_python(service: Service, folder: Path, page: str, count: int) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (GUIDES / page).read_text(), re.DOTALL)
+    assert len(blocks) == count
+    result = run(service, folder, "-c", "\n".join(blocks))
+    assert result.returncode == 0, result.stderr
+    if page == "forks.md":
+        assert "bit_exact\nNone" in result.stdout
+        assert "optimizer." in result.stdout
+
+
 def test_the_command_line_guide(service: Service, folder: Path) -> None:
     commands = re.findall(r"^\$ descent (.*)$", (GUIDES / "cli.md").read_text(), re.MULTILINE)
     assert len(commands) > 25

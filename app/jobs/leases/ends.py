@@ -100,8 +100,14 @@ def put_aside(session: Session, lease: Lease, cause: str, detail: str) -> None:
     }
     type, message = events[status]
     cause = cause if status == "queued" else status
-    checkpoint = session.scalar(select(Job.latest_checkpoint_id).where(Job.id == lease.job_id))
-    data = {"cause": cause, "detail": detail, "checkpoint": checkpoint}
+    saved = select(Checkpoint.id, Checkpoint.epoch, Checkpoint.step).join(
+        Job, Job.latest_checkpoint_id == Checkpoint.id
+    )
+    checkpoint = session.execute(saved.where(Job.id == lease.job_id)).one_or_none()
+    data = {"cause": cause, "detail": detail, "checkpoint": None, "epoch": 0, "step": 0}
+    if checkpoint is not None:
+        data |= {"checkpoint": checkpoint.id, "epoch": checkpoint.epoch, "step": checkpoint.step}
+        message = f"{message} Its newest checkpoint is of step {checkpoint.step}."
     record_event(session, lease.job_id, type, message, data=data)
     close_attempt(session, lease.job_id, lease.attempt, cause, detail)
 
