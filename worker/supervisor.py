@@ -155,7 +155,7 @@ class Supervisor:
         elif self.ledger.lost is not None:
             logger.warning("%s is given up: %s", self.job_id, self.ledger.lost)
 
-    def _ask(self, query: Callable[[], Answer]) -> Answer:
+    def ask(self, query: Callable[[], Answer]) -> Answer:
         """What the database says, once it does. Raises GaveUp when it is waited for no longer."""
         while True:
             try:
@@ -213,8 +213,8 @@ class Supervisor:
         return {
             "resolved_spec": resolved,
             "project_id": lease.project_id,
-            "datasets": self._ask(lambda: Catalog(lease.project_id, "descent_worker").as_json(resolved)),
-            "weights": self._ask(lambda: weights.told(lease.project_id, resolved)),
+            "datasets": self.ask(lambda: Catalog(lease.project_id, "descent_worker").as_json(resolved)),
+            "weights": self.ask(lambda: weights.told(lease.project_id, resolved)),
             "store": str(store),
             "run": run,
             "rungs": list(self._rungs.epochs),
@@ -323,7 +323,7 @@ class Supervisor:
             return None
         resumed = self._recorder.resume.path if self._recorder.resume else None
         mine = weights_sha256(store, self._recorder.newest_file or resumed)
-        path = self._ask(lambda: newest_file(original))
+        path = self.ask(lambda: newest_file(original))
         return {"job_id": original, "recorded": weights_sha256(store, path), "repeated": mine}
 
     def _fail(self, message: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from app.database import session_scope
@@ -16,7 +17,7 @@ from app.models import Event, Job, Worker
 from tests.worker.conftest import example, submit
 from worker.doubts import Doubts
 from worker.identity import Identity
-from worker.supervisor import Outcome, fault_of
+from worker.supervisor import GaveUp, Outcome, Supervisor, fault_of
 
 SPEC = example("quadratic-diverges", 10)
 ME = Identity("wrk_1", "here", "cpu", "cpu", 1, [])
@@ -121,3 +122,29 @@ def test_what_breaks_every_worker_is_not_forgiven_for_ever(session: Session, dou
     with session_scope("descent_worker") as worker:
         rows.doubt(worker, ME.worker_id, "once more", [job_id])
     assert failures(session, job_id) == 1
+
+
+def supervisor(draining: bool) -> Supervisor:
+    submit(SPEC, ringing=False)
+    with session_scope("descent_worker") as session:
+        found = leases.claim(
+            session, queue="cpu", labels=[], worker_id=ME.worker_id, host=ME.host, device="cpu", lease_seconds=60
+        )
+    assert found is not None
+    return Supervisor(found, socket.socket(), lambda: draining, ME.worker_id)
+
+
+def test_an_attempt_waits_for_a_database_that_is_away(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.supervisor.RETRY_SECONDS", 0.01)
+    answers: list[Any] = [OperationalError("", {}, Exception()), InterfaceError("", {}, Exception()), "there"]
+
+    def query() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    assert supervisor(draining=False).ask(query) == "there"
+    answers[:] = [OperationalError("", {}, Exception())]
+    with pytest.raises(GaveUp):
+        supervisor(draining=True).ask(query)
