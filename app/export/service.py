@@ -12,8 +12,8 @@ from app.archives import Entry, file_pieces, zipped
 from app.checkpoints.service import one
 from app.database import ProjectSession
 from app.datasets.references import Catalog
-from app.errors import Conflict, InvalidPayload, Unavailable
-from app.export import readme, repository
+from app.errors import Conflict, Unavailable
+from app.export import readme
 from app.jobs.leases.epochs import in_force
 from app.jobs.repository import Row, live_workers
 from app.jobs.service import find
@@ -22,6 +22,7 @@ from app.records import service as records
 from app.rendering import number
 from app.settings import get_settings
 from app.weights import references as weights
+from app.weights.repository import get_weights
 
 SECONDS = 20.0
 """How long an answer may take: text is read and tensors are prepared again where they are not there any more."""
@@ -42,13 +43,9 @@ class Script:
 
 
 def script(session: ProjectSession, job_id: str) -> Script:
-    """Raises Conflict where the run was not what its spec says alone, InvalidPayload for what has no script yet."""
+    """Raises Conflict for what no script can do, or for want of a file."""
     job = find(session, job_id)
-    if job["parent_checkpoint_id"] is not None:
-        raise refusal("The job was forked from a checkpoint: its spec alone does not give its rows.")
-    if repository.has_event(session, job_id, "rolled_back"):
-        raise refusal("The job diverged and went back: a script would not do the same.")
-    question = asked(session, job)
+    question = asked(session, job) | {"origin": origin(session, job), "last_step": last_step(job)}
     session.rollback()  # no connection is held while the worker thinks
     found = answered("export", question)
     root = get_settings().store_path.resolve()
@@ -56,6 +53,22 @@ def script(session: ProjectSession, job_id: str) -> Script:
     if any(not path.resolve().is_relative_to(root) or not path.is_file() for path in files.values()):
         raise Conflict("The data the job was trained on is gone.", code="data_lost")
     return Script(found["script"], files)
+
+
+def origin(session: ProjectSession, job: Row) -> str | None:
+    """The SHA-256 of the checkpoint that a fork started from, held for it among the blobs."""
+    if job["parent_checkpoint_id"] is None:
+        return None
+    held = get_weights(session, job["project_id"], job["parent_checkpoint_id"])
+    if held is None:
+        raise refusal("The checkpoint that the job was forked from is gone.")
+    return held.sha256
+
+
+def last_step(job: Row) -> int | None:
+    """The update after which the clock ended the job: the script ends there too."""
+    ended = (job["stopped"] or {}).get("reason") == "max_seconds"
+    return int(job["progress"]["step"]) if ended else None
 
 
 def bundle(session: ProjectSession, job_id: str, checkpoint_id: str) -> tuple[str, Iterator[bytes]]:
@@ -112,12 +125,11 @@ def asked(session: ProjectSession, job: Row) -> dict[str, Any]:
 
 
 def answered(kind: str, question: dict[str, Any]) -> dict[str, Any]:
-    """Never a remembered answer: the files that it names may have gone since."""
+    """Never a remembered answer: the files that it names may have gone since. Raises Conflict, and says why."""
     answer = previews.send(kind, question, SECONDS)
     if "errors" in answer:
         first = answer["errors"][0]
-        detail = f"{first['pointer']} {first['detail']}"
-        raise InvalidPayload(detail, errors=answer["errors"], code="not_exportable")
+        raise refusal(f"The job cannot be exported: {first['pointer']} {first['detail']}.".replace(":  ", ": "))
     result: dict[str, Any] = answer["result"]
     return result
 

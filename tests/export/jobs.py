@@ -185,4 +185,3 @@ JOBS: dict[str, Document] = {
     "rnn": changed(IMAGES, model={"type": "Sequential", "layers": [{"type": "Reshape", "shape": [8, 8]}, {"type": "GRU", "hidden_size": 6, "batch_first": True}, {"type": "LastStep"}, {"type": "Linear", "name": "head"}]}),
     "gpt": changed(TOKENS, model={"type": "GPT", "n_layer": 2, "n_head": 2, "n_embd": 16, "dropout": 0.1}),
 }  # fmt: skip
-EXAMPLE_JOBS = [name for name in JOBS if (EXAMPLES / f"{name}.json").exists()]

@@ -1,5 +1,7 @@
 """A bundle's model.py, run alone, gives the job's validation loss from samples as the data set had them."""
 
+import csv
+import io
 import json
 import shutil
 from pathlib import Path
@@ -13,10 +15,13 @@ from app.datasets.stored import Known
 from app.jobs.spec import validate
 from tests.export.conftest import Ran, alone, run
 from tests.export.jobs import GRAPH, IMAGES, IRIS, JOBS, LINE, changed, example
-from worker.datasets.sources import builtin_source, inline_source
+from tests.export.uploads import UPLOADS, known_of, table
+from worker.datasets.sources import inline_source
 from worker.datasets.split import split_indices
+from worker.datasets.uploaded import sources_of
 from worker.export.bundle import model_script
 from worker.export.prepared import NAME, keep
+from worker.training.data.synthetic import synthesize
 
 DEPTH = {"type": "ResNet", "depth": 18, "width": 4}
 BUNDLES = {
@@ -30,69 +35,93 @@ BUNDLES = {
     "recurrent": JOBS["rnn"],
     "gpt": JOBS["gpt"],
     "phases": JOBS["phases"],
+    **{
+        name: UPLOADS[name][3]
+        for name in ("lstm", "transformer", "sparse-sgd", "table", "pixels", "idx", "images", "parquet")
+    },
 }
+QUICK = ("iris", "binary", "gpt", "lstm", "table", "images")
+NAMED = {"iris": ("setosa", "versicolor", "virginica"), "images": ("cat", "dog")}
 LOSS = """
-import json, sys, torch
+import json, torch
 from pathlib import Path
 from torch import nn
 from model import load, predict, preprocess
 raw = json.loads(Path("raw.json").read_text())
-inputs = torch.tensor(raw["inputs"], dtype=getattr(torch, raw["dtype"]))
-targets = torch.tensor(raw["targets"])
+inputs = raw["inputs"] if raw["dtype"] is None else torch.tensor(raw["inputs"], dtype=getattr(torch, raw["dtype"]))
+targets, size, weights = torch.tensor(raw["targets"]), raw["batch"], raw["weights"] and torch.tensor(raw["weights"])
 arguments = {k: torch.tensor(v) if isinstance(v, list) else v for k, v in raw["loss"].items() if k != "type"}
-loss, total = getattr(nn, raw["loss"]["type"])(**arguments), 0.0
-model = load()
+arguments["reduction"] = "mean" if weights is None else "none"
+loss = getattr(nn, raw["loss"]["type"])(**arguments)
+model, total = load(), 0.0
 with torch.no_grad():
-    for x, y in zip(inputs.split(raw["batch"]), targets.split(raw["batch"])):
+    for start in range(0, len(inputs), size):
+        x, y = inputs[start : start + size], targets[start : start + size]
         outputs = model(preprocess(x))
         y = y if targets.dtype == torch.long else y.view_as(outputs)
         outputs = outputs.flatten(0, 1) if outputs.ndim == 3 else outputs
-        total += loss(outputs, y.flatten() if y.dtype == torch.long else y).item() * len(x)
+        found = loss(outputs, y.flatten() if y.dtype == torch.long else y)
+        if weights is not None:
+            w = weights[start : start + size]
+            found = (found.reshape(len(w), -1).mean(1) * w).sum() / w.sum()
+        total += found.item() * len(x)
 assert len(predict(model, inputs[:3])) == 3
-print(json.dumps([total / len(inputs), predict(model, inputs[:1])], default=str))
+print(json.dumps([total / len(inputs), predict(model, inputs[:1])], default=lambda found: found.tolist()))
 """
 
 
-def raw_validation(ran: Ran) -> tuple[torch.Tensor, torch.Tensor]:
+def raw_validation(ran: Ran, known: Known, folder: Path) -> dict[str, Any]:
     """The validation part before any preprocessing."""
     spec = validate(ran.resolved)
     assert spec.data is not None
-    if "synthetic" in (ran.prepared or {}):
-        from worker.training.data.synthetic import synthesize
-
-        made = synthesize((ran.prepared or {})["synthetic"])
-        return made["validation.inputs"], made["validation.targets"]
+    prepared = ran.prepared or {}
+    if "synthetic" in prepared:
+        made = synthesize(prepared["synthetic"])
+        inputs: Any = made["validation.inputs"]
+        return {"inputs": inputs.tolist(), "dtype": dtype(inputs), "targets": made["validation.targets"].tolist()}
     dataset: Any = spec.data.dataset
-    source = builtin_source(dataset)["train"] if isinstance(dataset, str) else inline_source(dataset)
+    columns = spec.data.columns.model_dump(exclude_none=True) if spec.data.columns is not None else None
+    target = "class" if spec.loss is not None and spec.loss.target == "class" else "number"
+    named = isinstance(dataset, str)
+    source = sources_of(known, folder)(dataset, columns, target)["train"] if named else inline_source(dataset)
     index = split_indices(len(source.targets), spec.data.split, source.targets.long())["validation"]
-    assert isinstance(source.inputs, torch.Tensor)
-    return source.inputs[index], load_file((ran.prepared or {})["file"])["validation.targets"]
+    file = load_file(prepared["file"])
+    found = {"targets": file["validation.targets"].tolist(), "dtype": None}
+    if "validation.weights" in file:
+        found["weights"] = file["validation.weights"].tolist()
+    if not isinstance(source.inputs, torch.Tensor):
+        return found | {"inputs": [source.inputs[place] for place in index.tolist()]}
+    if columns is not None:
+        rows = [{k: v or None for k, v in row.items()} for row in csv.DictReader(io.StringIO(table()))]
+        return found | {"inputs": [rows[place] for place in index.tolist()]}
+    return found | {"inputs": source.inputs[index].tolist(), "dtype": dtype(source.inputs)}
 
 
-@pytest.mark.parametrize("name", BUNDLES)
+def dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in BUNDLES])
 def test_a_bundle_gives_the_validation_loss(name: str, tmp_path: Path) -> None:
-    ran = run(BUNDLES[name], tmp_path)
-    keep(tmp_path / "job", ran.resolved, ran.config, Known())
+    known = known_of(name, tmp_path) if name in UPLOADS else Known()
+    ran = run(BUNDLES[name], tmp_path, known)
+    keep(tmp_path / "job", ran.resolved, ran.config, known)
+    raw = {"weights": None} | raw_validation(ran, known, tmp_path)
     if ran.prepared and "file" in ran.prepared:
-        targets = raw_validation(ran)
         Path(ran.prepared["file"]).unlink()  # what is kept does without
-    else:
-        targets = raw_validation(ran)
     kept = json.loads((tmp_path / "job" / NAME).read_text())
     folder = tmp_path / "alone"
     folder.mkdir()
     (folder / "model.py").write_text(model_script(kept, name))
-    (folder / "fitted.json").write_text(json.dumps({k: kept[k] for k in ("steps", "columns", "categories")}))
-    (folder / "classes.json").write_text(json.dumps(kept["classes"]))
-    weights = {k.removeprefix("model."): t for k, t in load_file(ran.checkpoint).items() if k.startswith("model.")}
-    save_file(weights, folder / "weights.safetensors")
-    inputs, wanted = targets
-    loss = {k: v for k, v in ran.config["loss"].items() if v is not None}
-    raw = {"inputs": inputs.tolist(), "dtype": str(inputs.dtype).removeprefix("torch."), "targets": wanted.tolist()}
-    (folder / "raw.json").write_text(json.dumps({**raw, "loss": loss, "batch": ran.config["training"]["batch_size"]}))
+    texts = {"fitted": {k: kept[k] for k in ("steps", "columns", "categories")}, "classes": kept["classes"]}
+    for file, value in {**texts, "vocabulary": kept["vocabulary"]}.items():
+        (folder / f"{file}.json").write_text(json.dumps(value))
+    save_file(ran.weights, folder / "weights.safetensors")
+    raw |= {"loss": {k: v for k, v in ran.config["loss"].items() if v is not None}}
+    (folder / "raw.json").write_text(json.dumps({**raw, "batch": ran.config["training"]["batch_size"]}))
     (folder / "loss.py").write_text(LOSS)
     found, predicted = json.loads(alone(folder, "loss.py"))
     assert found == ran.rows[-1]["validation_loss"]
-    if name == "iris":
-        assert predicted[0] in ("setosa", "versicolor", "virginica")
+    if name in NAMED:
+        assert predicted[0] in NAMED[name]
     shutil.rmtree(folder)

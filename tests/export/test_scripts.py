@@ -1,65 +1,73 @@
 """An exported script, run alone in an empty folder, prints the engine's rows bit for bit."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from app.jobs.spec import SpecError
 from tests.export.conftest import Ran, alone, run
-from tests.export.jobs import EXAMPLE_JOBS as EXAMPLES
 from tests.export.jobs import IRIS, JOBS, changed
+from tests.export.odd_jobs import ODD_JOBS
 from worker.export.script import training_script
 
 
-def printed(ran: Ran, folder: Path, *options: str) -> list[str]:
-    exported = training_script(ran.resolution, ran.prepared, 'a "job"\n')
+def exported(ran: Ran, folder: Path, **options: Any) -> str:
+    """The script and what lies beside it, in a folder of their own."""
+    found = training_script(ran.resolution, ran.prepared, 'a "job"\n', **options)
     folder.mkdir()
-    (folder / "train.py").write_text(exported.script)
-    for name, path in exported.files.items():
+    (folder / "train.py").write_text(found.script)
+    for name, path in found.files.items():
         shutil.copy(path, folder / name)
-    return alone(folder, "train.py", *options).splitlines()
+    return found.script
 
 
-def same(ran: Ran, lines: list[str], left_out: tuple[str, ...] = ()) -> None:
-    rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    expected = [
-        {**row, "metrics": {k: v for k, v in row["metrics"].items() if not k.endswith(left_out or ("\0",))}}
-        for row in ran.rows
-    ]
-    assert json.dumps(rows, sort_keys=True) == json.dumps(expected, sort_keys=True)  # NaN is NaN here
+def check(ran: Ran, folder: Path, **options: Any) -> None:
+    """Every row, the test part and the last weights, to the bit."""
+    script = exported(ran, folder, **options)
+    everything = ["--all"] if '"--all"' in script else []
+    lines = [json.loads(line) for line in alone(folder, "train.py", "--save", "last.pt", *everything).splitlines()]
+    told: dict[str, list[Any]] = {"epoch": [], "step": [], "test": []}
+    for line in lines:
+        told[line.pop("type", "epoch")].append(line)
+    assert told["epoch"] == ran.rows
+    assert told["step"] == ran.steps
+    test = ran.end["test"]
+    assert told["test"] == ([{key: test[key] for key in ("loss", "metrics")}] if test is not None else [])
+    weights = torch.load(folder / "last.pt", weights_only=True)
+    assert digests(weights) == digests(ran.weights)
 
 
-SLOW = [name for name in JOBS if name in EXAMPLES[4:] or name in ("cyclic", "chained", "regression", "bfloat16")]
+def digests(weights: dict[str, torch.Tensor]) -> dict[str, str]:
+    """Of each tensor's bytes."""
+    return {
+        name: hashlib.sha256(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()).hexdigest()
+        for name, tensor in weights.items()
+    }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in JOBS])
+ALL = JOBS | ODD_JOBS
+QUICK = {
+    "digits-cnn-adam", "clip-accumulate-ema", "early-stopping", "one-cycle-by-step", "range-test", "float16", "phases",
+    "inline-lbfgs-accumulated", "quadratic-lr0.01-momentum0.9", "cnn-mixup", "rnn", "gpt", "graph", "lbfgs-tells-all",
+    "classes-all-metrics", "rollback-logged-keep-best", "regression-metrics-plateau", "draws-in-validation",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in ALL])
 def test_the_script_prints_the_rows(name: str, tmp_path: Path) -> None:
-    ran = run(JOBS[name], tmp_path)
+    ran = run(ALL[name], tmp_path)
     assert ran.rows
-    same(ran, printed(ran, tmp_path / "alone"))
-
-
-def test_metrics_that_are_not_computed_are_named(tmp_path: Path) -> None:
-    ran = run(changed(IRIS, metrics=["accuracy", "f1"]), tmp_path)
-    script = training_script(ran.resolution, ran.prepared).script
-    assert "Left out of the rows: f1." in script
-    same(ran, printed(ran, tmp_path / "alone"), ("_f1",))
-
-
-def test_a_run_that_hangs_on_such_a_metric_is_refused(tmp_path: Path) -> None:
-    stopping = {"monitor": "validation_f1", "mode": "max", "patience": 2}
-    ran = run(changed(IRIS, metrics=["f1"], training__early_stopping=stopping), tmp_path)
-    with pytest.raises(SpecError) as refused:
-        training_script(ran.resolution, ran.prepared)
-    assert refused.value.errors[0]["pointer"] == "/metrics"
+    check(ran, tmp_path / "alone")
 
 
 def test_csv(tmp_path: Path) -> None:
     ran = run(IRIS, tmp_path)
-    head, *lines = printed(ran, tmp_path / "alone", "--csv")
+    exported(ran, tmp_path / "alone")
+    head, *lines = alone(tmp_path / "alone", "train.py", "--csv").splitlines()
     assert head.split(",")[:4] == ["epoch", "phase", "step", "train_loss"]
     assert [float(line.split(",")[3]) for line in lines] == [row["train_loss"] for row in ran.rows]
 

@@ -6,7 +6,7 @@ from typing import Any
 from worker.training.losses import BINARY_LOSSES, CLASS_LOSSES
 
 from .code import block, literal
-from .data import DTYPES, LOAD
+from .data import LOAD, LOADING
 from .models import model_source
 from .prepared import Prepared
 
@@ -61,9 +61,8 @@ IMPORTS = ("json", "math", "re", "unicodedata")
 def model_script(prepared: Prepared, title: str) -> str:
     """Source with `load`, and where the model takes data `preprocess` and `predict`."""
     model = model_source(prepared["model"])
-    dtypes = "DTYPES = {" + ", ".join(f'"{key}": torch.{name}' for key, name in DTYPES.items()) + "}"
     read = LOAD.replace("def load(", "def tensors(").replace("Path(__file__).with_name(path)", "Path(path)")
-    parts = [READ, dtypes, *model.definitions, block("def build():", [f"return {model.build}"]), read, MODEL]
+    parts = [READ, LOADING[0], *model.definitions, block("def build():", [f"return {model.build}"]), read, MODEL]
     if prepared["loss"] is not None:
         parts += [*preprocessing(prepared), prediction(prepared)]
     body = "\n\n\n".join(parts)

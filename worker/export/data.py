@@ -21,7 +21,10 @@ MAX_WRITTEN = 2000
 """Numbers that a script holds itself."""
 WRITABLE = (Normalize, Standardize, MinMaxScale, Resize, ToFloat)
 PARTS = ("train", "validation", "test")
-DTYPES = {"F64": "float64", "F32": "float32", "I64": "int64", "I32": "int32", "U8": "uint8", "BOOL": "bool"}
+DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
 
 LOAD = '''def load(path):
     """The tensors of a safetensors file: 8 bytes (the header's length), a JSON header, the tensors' bytes."""
@@ -35,6 +38,8 @@ LOAD = '''def load(path):
         flat = torch.frombuffer(content[start + begin : start + end], dtype=DTYPES[entry["dtype"]])
         tensors[name] = flat.reshape(entry["shape"]).clone()
     return tensors'''
+
+LOADING = ("DTYPES = {" + ", ".join(f'"{key}": torch.{name}' for key, name in DTYPES.items()) + "}", LOAD)
 
 
 @dataclass
@@ -54,7 +59,7 @@ def data_source(spec: JobSpec, work: Plan, prepared: dict[str, Any] | None) -> D
     if spec.data is None or spec.loss is None:
         return DataSource(parts=())
     counts = work.counts
-    parts = tuple(part for part in PARTS if getattr(counts, part) and part != "test")
+    parts = tuple(part for part in PARTS if getattr(counts, part))
     dataset = spec.data.dataset
     if isinstance(dataset, Synthetic):
         return synthesized(dataset, counts.__dict__, parts)
@@ -101,29 +106,36 @@ def split(data: Data, parts: tuple[str, ...]) -> Iterator[str]:
     values = [share.train, share.validation, share.test]
     generator = f"generator = torch.Generator().manual_seed({share.seed})"
     yield generator
-    train, validation = (value if value > 1 else f"int({literal(value)} * n)" for value in values[:2])
-    test = values[2] if values[2] > 1 else f"int({literal(values[2])} * n)"
+    train, validation = (int(value) if value > 1 else f"int({literal(value)} * n)" for value in values[:2])
+    test = int(values[2]) if values[2] > 1 else f"int({literal(values[2])} * n)"
     if all(value <= 1 for value in values) and abs(sum(values) - 1) <= 1e-9:
         rest = [text for value, text in ((values[1], validation), (values[2], test)) if value]
         train = " - ".join(["n", *map(str, rest)])
+    cut = {"train": train, "validation": validation, "test": test}
     if not share.stratify:
         yield "n = len(inputs)"
         yield "order = torch.randperm(n, generator=generator)"
         yield f"train = order[:{train}]" if str(train).isdigit() else f"train = order[: {train}]"
-        if "validation" in parts:
-            yield f"validation = order[len(train) : len(train) + {validation}]"
+        before = "len(train)"
+        for part in parts[1:]:
+            yield f"{part} = order[{before} : {before} + {cut[part]}]"
+            before += f" + len({part})"
         return
-    yield "train, validation = [], []"
+    names = ", ".join(parts)
+    yield f"{names} = {', '.join('[]' for _ in parts)}"
     body = [
         "members = torch.nonzero(targets.reshape(len(targets)).long() == value).flatten()",
         "n = len(members)",
         "members = members[torch.randperm(n, generator=generator)]",
-        f"first = {train}",
-        "train.append(members[:first])",
-        f"validation.append(members[first : first + {validation}])",
+        f"sizes = {train}, {validation}, {test}",
+        *(
+            f"{part}.append(members[sum(sizes[:{i}]) : sum(sizes[:{i + 1}])])"
+            for i, part in enumerate(PARTS)
+            if part in parts
+        ),
     ]
     yield block("for value in torch.unique(targets.reshape(len(targets)).long()):", body)
-    yield "train, validation = torch.cat(train), torch.cat(validation)"
+    yield f"{names} = {', '.join(f'torch.cat({part})' for part in parts)}"
 
 
 def preprocessed(step: Preprocessor) -> Iterator[str]:
@@ -177,5 +189,4 @@ def from_file(path: Path, parts: tuple[str, ...]) -> DataSource:
     lengths, weights = "train.lengths" in names, "train.weights" in names
     for key, wanted in (("lengths", lengths), ("weights", weights)):
         lines += [f'{part}_{key} = data["{part}.{key}"]' for part in parts if wanted]
-    dtypes = "DTYPES = {" + ", ".join(f'"{key}": torch.{name}' for key, name in DTYPES.items()) + "}"
-    return DataSource(lines, [dtypes, LOAD], str(path), lengths, weights, DTYPES[dtype], parts)
+    return DataSource(lines, list(LOADING), str(path), lengths, weights, DTYPES[dtype], parts)

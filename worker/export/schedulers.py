@@ -22,7 +22,7 @@ def scheduler_source(config: Component, total: int, groups: int) -> tuple[list[s
         return [warmup_cosine(config, total)], f"{PREFIX}LambdaLR(optimizer, warmup_cosine)"
     if config["type"] == "RangeTest":
         given = ["optimizer", literal(config["min_lr"]), literal(config["max_lr"]), literal(total)]
-        return ["from torch.optim import Optimizer, lr_scheduler", source_of(RangeTest)], call("RangeTest", given)
+        return [source_of(RangeTest)], call("RangeTest", given)
     return [], build(config, groups)
 
 

@@ -50,7 +50,9 @@ class Divergence:
             raise diverged
         self._times += 1
         tensors, packed = self._anchor
+        best = trainer.tracking.best
         state.restore(trainer, tensors, {"descent": packed})
+        trainer.tracking.best.learn_from(best)  # an anchor is older than the file of its own epoch
         trainer.saving.rolled_back()
         scale_learning_rates(trainer.learner.optimizer, trainer.learner.scheduler, rollback.get("lr_factor", 0.5))
         self.remember()  # with the smaller rates: a second divergence makes them smaller still

@@ -56,6 +56,11 @@ class Best:
         self.value, self.epoch, self.step, self.path, self.sha256 = value, epoch, step, None, None
         return True
 
+    def learn_from(self, other: "Best") -> None:
+        """Where the checkpoint lies, if the other speaks of the same moment and knows."""
+        if self.path is None and (self.epoch, self.step) == (other.epoch, other.step):
+            self.path, self.sha256 = other.path, other.sha256
+
     def report(self) -> dict[str, Any] | None:
         if self.epoch is None:
             return None

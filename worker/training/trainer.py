@@ -60,7 +60,7 @@ class Trainer:
             self.range_test = self.hooks["range_test"] = RangeTestCurve()
         self.steps = StepSeries(settings.log_every_steps, settings.validate_every_steps)
         if settings.log_every_steps or settings.validate_every_steps:
-            self.hooks["steps"] = self.steps
+            self.hooks["steps"] = self.steps  # after the curve, which wants each loss as it is folded in
         self.divergence = Divergence(self)
         self.saving = Saving(self)
 

@@ -1,0 +1,117 @@
+"""What decides how a script looks: the job's config, and what its data and model are like."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from worker.training.config import Config
+
+from .losses import LossSource
+from .metrics import MetricSource
+
+
+@dataclass
+class Outline:
+    """`starts`: the lines that each phase begins with. `last_step`: the update after which the clock ended the job."""
+
+    config: Config
+    loss: LossSource | None  # None: a Function
+    metrics: MetricSource
+    parts: tuple[str, ...] = ()
+    lengths: bool = False
+    weights: bool = False
+    pixels: bool = False  # uint8 inputs
+    sparse: bool = False
+    last_step: int | None = None
+    starts: list[list[str]] = field(default_factory=list)
+
+    @property
+    def function(self) -> bool:
+        return self.loss is None
+
+    @property
+    def cuda(self) -> bool:
+        return self.config.device != "cpu"
+
+    @property
+    def several(self) -> bool:
+        return len(self.config.phases) > 1
+
+    @property
+    def validation(self) -> bool:
+        return "validation" in self.parts
+
+    @property
+    def test(self) -> bool:
+        return "test" in self.parts
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the test part is looked at with other weights than the last."""
+        return self.test and self.config.checkpoint.keep_best is not None
+
+    @property
+    def mixes(self) -> bool:
+        return any(step["type"] in ("MixUp", "CutMix") for step in self.config.augment)
+
+    @property
+    def bucket(self) -> bool:
+        return bool(self.config.model.get("bucket"))
+
+    @property
+    def scaled(self) -> bool:
+        return self.config.training.precision == "float16"
+
+    @property
+    def accumulates(self) -> bool:
+        return self.config.training.accumulate_steps > 1 and not self.function
+
+    @property
+    def telemetry(self) -> bool:
+        return "groups" in self.config.training.telemetry
+
+    @cached_property
+    def closure(self) -> bool:
+        return any(phase.optimizer is not None and phase.optimizer["type"] == "LBFGS" for phase in self.config.phases)
+
+    @property
+    def schedulers(self) -> list[dict[str, Any]]:
+        return [phase.scheduler for phase in self.config.phases if phase.scheduler is not None]
+
+    @property
+    def intervals(self) -> set[str]:
+        return {scheduler.get("interval") or "epoch" for scheduler in self.schedulers}
+
+    @property
+    def range_test(self) -> bool:
+        return any(scheduler["type"] == "RangeTest" for scheduler in self.schedulers)
+
+    @property
+    def rollback(self) -> dict[str, Any] | None:
+        answer = self.config.training.on_divergence
+        return answer if isinstance(answer, dict) and not self.range_test else None
+
+    @property
+    def watches_divergence(self) -> bool:
+        return self.config.training.on_divergence != "continue" and not self.range_test
+
+    @property
+    def logged(self) -> list[int]:
+        """After every so many updates a step row."""
+        training = self.config.training
+        return [every for every in (training.log_every_steps, training.validate_every_steps) if every]
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether there is more to print than the rows of the epochs."""
+        return bool(self.logged) or self.test
+
+    @property
+    def stops_inside(self) -> bool:
+        """Whether the training may end inside an epoch."""
+        return self.range_test or self.last_step is not None
+
+    def tensors(self, part: str) -> list[str]:
+        """What a part has."""
+        keys = ["inputs", "targets", *["lengths"] * self.lengths, *["weights"] * self.weights]
+        return [f"{part}_{key}" if part else key for key in keys]
