@@ -19,6 +19,7 @@ from worker.training.config import Config
 from worker.weights import StoredWeights
 
 ADAM = {"type": "Adam", "lr": 0.01}
+SPARSE = {"type": "Sequential", "layers": [{"type": "Embedding", "embedding_dim": 12, "sparse": True}]}
 FORKS: dict[str, tuple[Document, Document]] = {
     "adam-goes-on": (changed(IRIS, optimizer=ADAM, scheduler={"type": "MultiStepLR", "milestones": [2, 7]}), {"seed": 8}),
     "another-head": (
@@ -50,6 +51,10 @@ FORKS: dict[str, tuple[Document, Document]] = {
     "plateau-asgd": (
         changed(IRIS, optimizer={"type": "ASGD", "lr": 0.05, "t0": 5.0}, scheduler={"type": "ReduceLROnPlateau", "patience": 0, "threshold": 0.5}),
         {"training": {"epochs": 4, "batch_size": 16, "log_every_steps": 3}},
+    ),
+    "sparse-momentum": (
+        changed(TOKENS, model=SPARSE, optimizer={"type": "SGD", "lr": 0.5, "momentum": 0.9}),
+        {"training": {"epochs": 2, "batch_size": 8, "clip": {"type": "value", "clip_value": 0.01}}},
     ),
     "gpt": (changed(TOKENS, model={"type": "GPT", "n_layer": 1, "n_head": 2, "n_embd": 16}), {"seed": 2}),
 }  # fmt: skip

@@ -37,7 +37,7 @@ class Start:
     file: str
     averaged: int | None = None
     plain: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By parameter what of its optimizer's state is no tensor; a tensor inside of it is {"tensor": its name}."""
+    """By parameter what of its optimizer's state is no plain tensor; one inside of it is {"tensor": its name}."""
     groups: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Settings of the optimizer's groups that are not those of the spec."""
     scheduler: Any = None
@@ -86,12 +86,16 @@ def settings_of(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def told(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """The value, its tensors put aside under names that begin with this one."""
+    """The value, its tensors put aside under this name, or under others where it has several."""
+    if isinstance(value, Tensor) and value.is_sparse:
+        parts = {"indices": value._indices(), "values": value._values()}
+        names = [told(tensor, f"parts/{name}/{part}", tensors) for part, tensor in parts.items()]
+        return {"sparse": [*names, list(value.shape), value.is_coalesced()]}
     if isinstance(value, Tensor):
         tensors[name] = value.detach()
         return {"tensor": name}
     if isinstance(value, list):
-        return [told(item, f"{name}/{index}", tensors) for index, item in enumerate(value)]
+        return [told(item, f"parts/{name.removeprefix('parts/')}/{index}", tensors) for index, item in enumerate(value)]
     return value
 
 
@@ -140,6 +144,9 @@ def source(value: Any) -> str:
     """As `literal`, with tensors by their names in the file, and with Counters."""
     if isinstance(value, dict) and list(value) == ["tensor"]:
         return f"start[{literal(value['tensor'])}]"
+    if isinstance(value, dict) and list(value) == ["sparse"]:
+        *parts, coalesced = map(source, value["sparse"])
+        return f"torch.sparse_coo_tensor({', '.join(parts)}, is_coalesced={coalesced}, check_invariants=False)"
     if isinstance(value, Counter):
         return f"Counter({source(dict(value))})"
     if isinstance(value, dict):

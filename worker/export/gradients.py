@@ -10,13 +10,14 @@ from .outline import Outline
 from .sources import source_of
 
 GRADIENTS = "[p.grad for p in model.parameters() if p.grad is not None]"
-DENSE = '''def dense_gradients():
-    """The gradients to be measured and clipped: of a sparse one its values, each row once."""
-    found = [p for p in model.parameters() if p.grad is not None]
-    for p in found:
-        if p.grad.is_sparse:
-            p.grad = p.grad.coalesce()
-    return [p.grad._values() if p.grad.is_sparse else p.grad for p in found]'''
+SUMMED = '''def summed():
+    """The gradients to be measured: of a sparse one its values, each row once."""
+    found = [p.grad for p in model.parameters() if p.grad is not None]
+    return [grad.coalesce()._values() if grad.is_sparse else grad for grad in found]'''
+VALUES = '''def values():
+    """The gradients to be changed in place."""
+    found = [p.grad for p in model.parameters() if p.grad is not None]
+    return [grad._values() if grad.is_sparse else grad for grad in found]'''
 GROUPS = '''def groups_of(before, norms):
     """Of each group the gradients' norm, and the norm of the update beside that of the weights."""
     found = []
@@ -38,27 +39,24 @@ def prepared(outline: Outline) -> Iterator[str]:
 
 def measured(outline: Outline, clip: dict[str, Any] | None) -> Iterator[str]:
     """`norm`, where a row will want it, and the clipping."""
-    gradients = "gradients" if outline.sparse and clip is not None else GRADIENTS
-    if outline.sparse:
-        gradients = "gradients" if clip is not None else "dense_gradients()"
-        if clip is not None:
-            yield "gradients = dense_gradients()"
-    norm = f"norm = nn.utils.get_total_norm({gradients})"
-    by_norm = clip is not None and clip["type"] == "norm"
-    if by_norm and clip is not None:
+    norm = f"norm = nn.utils.get_total_norm({'summed()' if outline.sparse else GRADIENTS})"
+    if clip is not None and clip["type"] == "norm":
         if not outline.sparse:
             yield f"norm = nn.utils.clip_grad_norm_(model.parameters(), {literal(clip['max_norm'])})"
             return
         yield norm
-        yield f"torch._foreach_mul_(gradients, torch.clamp({literal(clip['max_norm'])} / (norm + 1e-6), max=1.0))"
+        yield f"torch._foreach_mul_(values(), torch.clamp({literal(clip['max_norm'])} / (norm + 1e-6), max=1.0))"
         return
-    yield block(f"if {due}:", [norm]) if (due := wanted(outline)) is not None else norm
+    due = wanted(outline)
+    yield norm if due is None else block(f"if {due}:", [norm])
     if clip is None:
         return
     value = literal(clip["clip_value"])
     if outline.sparse:
-        yield f"torch._foreach_clamp_min_(gradients, -{value})"
-        yield f"torch._foreach_clamp_max_(gradients, {value})"
+        coalesced = block("if p.grad is not None and p.grad.is_sparse:", ["p.grad = p.grad.coalesce()"])
+        yield block("for p in model.parameters():", [coalesced])
+        yield f"torch._foreach_clamp_min_(values(), -{value})"
+        yield f"torch._foreach_clamp_max_(values(), {value})"
     else:
         yield f"nn.utils.clip_grad_value_(model.parameters(), {value})"
 
@@ -112,7 +110,7 @@ def seen_names(outline: Outline) -> list[str]:
 
 def definitions(outline: Outline) -> Iterator[str]:
     if outline.sparse:
-        yield DENSE
+        yield from [SUMMED, *[VALUES] * (outline.config.training.clip is not None)]
     if outline.telemetry:
         yield source_of(rows._norm).replace("_norm", "norm_of", 1)
         yield GROUPS
