@@ -206,3 +206,24 @@ def test_the_server_knows_what_became_of_a_commit(database: str) -> None:
     with session_scope("descent_worker") as session:
         assert (leases.committed(session, done), leases.committed(session, undone)) == (True, False)
         assert leases.committed(session, leases.transaction_id(session)) is None
+
+
+def checkpoint(number: int, *, is_best: bool = False) -> tuple[Any, dict[str, Any]]:
+    columns = {"id": f"ckpt_{number}", "epoch": number, "step": 10 * number, "bytes": 1, "sha256": "", "values": {}}
+    path = f"jobs/j/a1/{number}"
+    return "checkpoint", columns | {"path": path, "reason": "interval", "is_best": is_best, "reported_at": 0.0}
+
+
+def test_the_last_the_best_and_the_pinned_checkpoints_stay(session: Session) -> None:
+    job_id = submit(QUADRATIC, ringing=False)
+    found = claimed()
+    assert write(found, checkpoint(1), checkpoint(2, is_best=True), keep_last=2).unlink == []
+    session.execute(update(Checkpoint).where(Checkpoint.id == "ckpt_1").values(pinned=True))
+    session.commit()
+    assert write(found, checkpoint(3), keep_last=2).unlink == []
+    assert write(found, checkpoint(4), keep_last=2).unlink == []
+    assert write(found, checkpoint(5, is_best=True), keep_last=2).unlink == ["jobs/j/a1/2", "jobs/j/a1/3"]
+    assert set(session.scalars(select(Checkpoint.id))) == {"ckpt_1", "ckpt_4", "ckpt_5"}
+    job = session.get_one(Job, job_id)
+    assert (job.latest_checkpoint_id, job.best_checkpoint_id) == ("ckpt_5", "ckpt_5")
+    assert write(found, checkpoint(6), keep_last=1).unlink == ["jobs/j/a1/4"]  # the best one of before stays
