@@ -1,5 +1,6 @@
 """Commands that take a job out of the service."""
 
+import zipfile
 from pathlib import Path
 from typing import Annotated
 
@@ -20,16 +21,29 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", h
 def export(job: JobArgument, output: Output = None, as_json: Json = False, state: State = None) -> None:
     """Download a job as one plain PyTorch script.
 
-    It prints the job's rows, bit for bit on the same machine. Where it needs a data file, both come as a zip.
+    It prints the job's rows, bit for bit on the same machine. What it needs beside it comes along: in a zip, or in the
+    same folder where the output is named *.py.
 
     $ descent export last -o train.py
     """
     with connected(state) as client:
         try:
             path = client.save_export(find_job(client, job), output)
+            if path.suffix == ".py" and zipfile.is_zipfile(path):
+                unpack(path)
         except OSError as error:
             raise DescentError(f"{output} cannot be written: {error.strerror}") from None
     tell(path, as_json)
+
+
+def unpack(path: Path) -> None:
+    """The script takes the place of the zip, its data stand beside it."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name != "train.py":
+                path.with_name(Path(name).name).write_bytes(archive.read(name))
+        script = archive.read("train.py")
+    path.write_bytes(script)
 
 
 @app.command(rich_help_panel=PANEL)
