@@ -71,6 +71,17 @@ def list_datasets(
     return session.execute(statement.order_by(order).limit(limit + 1)).scalars().all()
 
 
+def files_of_project(session: Session, project_id: str) -> Sequence[tuple[str, Sequence[str]]]:
+    """For each data set its content's sha256, and those of its files."""
+    statement = (
+        select(Dataset.sha256, func.array_agg(DatasetFile.sha256))
+        .join(DatasetFile, DatasetFile.dataset_id == Dataset.id)
+        .where(Dataset.project_id == project_id)
+        .group_by(Dataset.id)
+    )
+    return [(sha256, files) for sha256, files in session.execute(statement)]
+
+
 def files_of(session: Session, dataset_id: str) -> dict[str, str]:
     """sha256 by role."""
     statement = select(DatasetFile.role, DatasetFile.sha256).where(DatasetFile.dataset_id == dataset_id)

@@ -160,6 +160,11 @@ def publish(session: ProjectSession, project_id: str, dataset_id: str, *, publis
     return document(dataset)
 
 
+def everything(session: ProjectSession, project_id: str) -> list[Removed]:
+    """What to `release` once the whole project is gone."""
+    return [Removed(sha256, list(files)) for sha256, files in repository.files_of_project(session, project_id)]
+
+
 def release(removed: Removed) -> None:
     """Once the data set's end is committed: remove the files that nothing else needs, and what was made of them."""
     store = get_settings().store_path

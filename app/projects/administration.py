@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import func
 
-from app import storage
+from app import blobs, storage
 from app.database import ProjectSession
+from app.datasets import service as datasets
 from app.errors import Conflict, Forbidden, InvalidPayload, NotFound, PointedError
 from app.ids import new_id
 from app.jobs.repository import get_jobs
@@ -16,6 +17,8 @@ from app.models import ApiKey, Project
 from app.projects import repository, service
 from app.projects.principals import Principal, remembered
 from app.projects.schemas import NewKey, NewProject, NewToken, ProjectChange, Quotas
+from app.settings import get_settings
+from app.weights.repository import files_of_project as weights_files
 
 Document = dict[str, Any]
 
@@ -88,13 +91,17 @@ def refuse_taken(session: ProjectSession, name: str, own_id: str | None) -> None
 
 
 def remove_project(session: ProjectSession, caller: Principal, project_id: str) -> None:
-    """With its ended jobs and their files. Raises Conflict while one has not ended, or a data set is published."""
+    """With its ended jobs, its uploads and all their files.
+
+    Raises Conflict while a job has not ended, or a data set is published.
+    """
     everywhere(caller)
     project = find_project(session, caller, project_id)
     repository.lock_project(session, project_id)
     with ProjectSession(project_id) as inside:  # its rows are seen by nobody else
         jobs = repository.jobs_of_project(inside)
         published = repository.has_published(inside, project_id)
+        sets, weights = datasets.everything(inside, project_id), weights_files(inside, project_id)
     if published:
         raise Conflict("Others may use data sets that the project has published.", code="state_conflict")
     if any(not ended for _, ended in jobs):
@@ -102,6 +109,8 @@ def remove_project(session: ProjectSession, caller: Principal, project_id: str) 
     repository.remove_project(session, project.id)
     repository.announce_keys(session)
     session.after_commit += [partial(storage.remove_job, job_id) for job_id, _ in jobs]
+    session.after_commit += [partial(datasets.release, removed) for removed in sets]
+    session.after_commit += [partial(blobs.release, get_settings().store_path, sha256) for sha256 in weights]
 
 
 def list_keys(session: ProjectSession, caller: Principal, *, after: str | None, limit: int) -> Document:

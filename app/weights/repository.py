@@ -41,6 +41,11 @@ def list_uploads(
     return session.execute(statement.order_by(order).limit(limit + 1)).scalars().all()
 
 
+def files_of_project(session: Session, project_id: str) -> Sequence[str]:
+    """sha256 of its uploads, and of the checkpoints that its jobs hold."""
+    return session.execute(select(Weights.sha256).where(Weights.project_id == project_id)).scalars().all()
+
+
 def delete_weights(session: Session, project_id: str, weights_id: str) -> None:
     session.execute(delete(Weights).where(Weights.project_id == project_id, Weights.id == weights_id))
 

@@ -22,6 +22,7 @@ from descent.cli import (
     service,
     sweeps,
     webhooks,
+    weights,
 )
 from descent.cli.output import errors
 
@@ -40,6 +41,7 @@ app.add_typer(previews.app, name="preview", rich_help_panel=jobs.PANEL)
 app.add_typer(queue.app, name="queue", rich_help_panel=service.PANEL)
 app.add_typer(projects.app, name="projects", rich_help_panel=service.PANEL)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=service.PANEL)
+app.add_typer(weights.app, name="weights", rich_help_panel=service.PANEL)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=service.PANEL)
 
 

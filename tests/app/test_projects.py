@@ -1,7 +1,9 @@
 """Projects, keys, tokens, quotas and the audit trail over HTTP."""
 
+import hashlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +11,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from app.blobs import blob_path
 from app.models import Checkpoint, Project
 from app.projects.quotas import Rates
 from app.projects.service import create_key
 from tests.app.conftest import SPEC, Api
+from tests.app.weights.files import safetensors
 
 
 @pytest.fixture
@@ -214,3 +218,25 @@ def test_writes_leave_a_trail_and_reads_do_not(api: Api, make_api: Callable[...,
     assert trail[0]["request_id"] == cancelled.headers["x-request-id"]
     assert trail[0]["key_id"] == api.get("/v1/me").json()["id"]
     assert make_api("two").get("/v1/audit").json()["data"] == []
+
+
+def test_a_project_takes_its_files_with_it_but_no_other_ones(
+    root: Api, make_api: Callable[..., Api], store: Path
+) -> None:
+    """Uploads of equal content are one file: it stays for as long as another project has it."""
+    other = make_api("two")
+
+    def put(api: Api, route: str, content: bytes, **fields: str) -> Path:
+        made = api.post(f"/v1/{route}", files={"file": ("x.csv", content)}, data=fields)
+        assert made.status_code == 201, made.text
+        return blob_path(store, hashlib.sha256(content).hexdigest())
+
+    shared = put(root, "weights", safetensors({"w": [3]}))
+    put(other, "weights", safetensors({"w": [3]}))
+    own = [
+        put(other, "weights", safetensors({"w": [4]}), name="x"),
+        put(other, "datasets", b"a,b\n1,0\n2,1\n", name="x", target="b"),
+    ]
+    assert all(path.exists() for path in [shared, *own])
+    assert root.request("DELETE", f"/v1/projects/{other.project_id}").status_code == 204
+    assert [path.exists() for path in [shared, *own]] == [True, False, False]
