@@ -197,6 +197,29 @@ def test_a_range_test_suggests_a_rate(config: Config, train: Train) -> None:
     assert 1e-3 < event["data"]["suggested_learning_rate"] < 100
 
 
+def test_a_range_test_is_one_of_its_phase_alone(config: Config, train: Train, interrupted: Interrupted) -> None:
+    """The first phase's loss goes up and down as it likes; paused where the test ends, the epoch still has its row."""
+    config["phases"] = [
+        {"epochs": 2, "optimizer": {"type": "SGD", "lr": 30.0}},
+        {"epochs": 12, "optimizer": {"type": "SGD", "lr": 0.1},
+         "scheduler": {"type": "RangeTest", "min_lr": 1e-4, "max_lr": 1e4, "interval": "step"}},
+    ]  # fmt: skip
+    config["training"] |= {"batch_size": 90, "log_every_steps": 1, "validate_every_steps": 2}
+    whole = train(config)
+    assert whole.end["stopped"]["reason"] == "range_test"
+    ended = whole.end["stopped"]["epoch"]
+    assert 4 < ended < 14
+    assert [row["epoch"] for row in whole.rows] == list(range(1, ended + 1))
+    for step in range(2, 40):  # requests are looked at in evaluations too
+        apart = {**config["run"], "directory": f"{config['run']['directory']}-{step}"}
+        if train({**config, "run": apart}, stop_at_step=step).end["outcome"] == "succeeded":
+            break
+        resumed = interrupted({**config, "run": {**apart, "directory": apart["directory"] + "-again"}}, step)
+        assert resumed.rows == whole.rows
+        same(resumed, whole)
+    assert step > 2 * ended
+
+
 def test_the_test_part_is_judged_by_the_best_weights(config: Config, train: Train) -> None:
     config["phases"][0] |= {"epochs": 12, "optimizer": {"type": "SGD", "lr": 3.0}}
     config["checkpoint"] = {"every_epochs": 5, "keep_best": {"monitor": "validation_loss", "mode": "min"}}

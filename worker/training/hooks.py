@@ -65,12 +65,18 @@ class RangeTestCurve:
         self._losses: list[float] = []
 
     def after_update(self, trainer: "Trainer", rates: list[float]) -> None:
+        if not trainer.in_range_test:
+            return
         self._losses += trainer.fold(tolerate=True)
         self._rates.append(rates[0])
         del self._losses[len(self._rates) :]  # an accumulated update counts once
         curve = smoothed(self._losses)
         if not math.isfinite(curve[-1]) or (len(curve) > 1 and curve[-1] > GIVEN_WAY * min(curve)):
             trainer.tracking.stopped = {"reason": "range_test", "epoch": trainer.progress.epoch}
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._rates)
 
     def result(self) -> dict[str, Any]:
         finite = [i for i, loss in enumerate(self._losses) if math.isfinite(loss)]

@@ -68,6 +68,8 @@ class Trainer:
         """Train. Returns the `end` report."""
         self.start()
         try:
+            if self.tracking.stopped is not None:
+                self.close_epoch()  # the last attempt went away between the end of this epoch and its row
             while not self.finished:
                 try:
                     self.train_epoch()
@@ -84,6 +86,12 @@ class Trainer:
     @property
     def finished(self) -> bool:
         return self.progress.epoch > self.config.epochs or self.tracking.stopped is not None
+
+    @property
+    def in_range_test(self) -> bool:
+        """Whether the phase in force looks for the rate at which its loss gives way."""
+        scheduler = self.learner.scheduler_config
+        return scheduler is not None and scheduler["type"] == "RangeTest"
 
     def train_epoch(self) -> None:
         """The rest of the open epoch's updates."""
@@ -110,7 +118,7 @@ class Trainer:
             progress.step += 1
             if norm is not None:
                 record.gradient_norm = float(norm)
-            if record.full and self.range_test is None:  # which folds after each update, and wants to see all
+            if record.full and not self.in_range_test:  # which folds after each update, and wants to see all
                 self.fold()
             for hook in hooks:
                 hook.after_update(self, rates)
@@ -172,7 +180,7 @@ class Trainer:
 
     def fold(self, tolerate: bool = False) -> list[float]:
         """Bring the losses over from the device. Raises Diverged."""
-        return self.record.fold(self.progress, tolerate or self.divergence.tolerated or self.range_test is not None)
+        return self.record.fold(self.progress, tolerate or self.divergence.tolerated or self.in_range_test)
 
     def evaluate(
         self, part: Part, model: Any = None, objective: Any = None, *, whole: bool = False
@@ -227,7 +235,7 @@ class Trainer:
         """The final checkpoint, then the test part, looked at once."""
         self.saving.save("final")
         self.saving.finish()
-        if self.range_test is not None:
+        if self.range_test is not None and self.range_test.begun:
             message = "the learning-rate range test has ended"
             self.event("range_test", message, self.range_test.result())
         failpoints.reach("before_end")

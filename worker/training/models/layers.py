@@ -241,17 +241,15 @@ OUTPUT_SIZES = {
 
 NOT_DETERMINISTIC_ON_CUDA = {
     "AvgPool3d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
+    "LPPool3d",  # by AvgPool3d
+    "AdaptiveMaxPool1d",  # by AdaptiveMaxPool2d
     "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",  # adds atomically where windows overlap, and torch does not say so
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
-    "ReplicationPad1d",
-    "ReplicationPad2d",
-    "ReplicationPad3d",
     "UpsamplingBilinear2d",
 }
 
@@ -269,8 +267,9 @@ def construct(config: dict[str, Any]) -> nn.Module:
 def nondeterministic_on_cuda(config: dict[str, Any]) -> bool:
     """Whether a layer has no deterministic backward on CUDA (torch 2.13's list)."""
     kind: str = config["type"]
-    if kind == "AdaptiveAvgPool2d":
-        return bool(config.get("output_size") not in (1, [1, 1]))  # size 1 is a mean
+    if kind.startswith("AdaptiveAvgPool"):
+        size = config.get("output_size")
+        return any(length != 1 for length in (size if isinstance(size, list) else [size]))  # size 1 is a mean
     if kind == "Upsample":
         return bool(config.get("mode", "nearest") != "nearest")
     if kind == "EmbeddingBag":
