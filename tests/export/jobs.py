@@ -157,6 +157,11 @@ JOBS: dict[str, Document] = {
             {"type": "ConstantLR", "factor": 0.5, "total_iters": 2}, {"type": "LambdaLR", "lr_lambda": "1 / (1 + epoch) ** 0.5 * (0.9 ** (epoch // 2))"}]},
     ),
     "range-test": changed(IRIS, scheduler={"type": "RangeTest", "min_lr": 1e-4, "max_lr": 1.0, "interval": "step"}),
+    "range-test-after-another-phase": changed(
+        IRIS, optimizer=None, training={"batch_size": 16, "accumulate_steps": 2}, phases=[
+            {"epochs": 2, "optimizer": {"type": "SGD", "lr": 10.0}},
+            {"epochs": 6, "optimizer": {"type": "SGD", "lr": 0.1}, "scheduler": {"type": "RangeTest", "min_lr": 1e-4, "max_lr": 1e3}}],
+    ),
     "bfloat16": changed(IRIS, training__precision="bfloat16"),
     "float16": changed(IRIS, training__precision="float16"),
     "update-rule": changed(IRIS, optimizer=RULE),

@@ -31,6 +31,7 @@ def state(outline: Outline) -> Iterator[str]:
         yield "record, best_weights = None, model.state_dict()"
     if outline.range_test:
         yield "losses, given_way = [], False"
+        yield from ["counted = False  # an update's first loss"] * outline.accumulates
     if outline.logged:
         yield "recent, seen = 0.0, 0"
 

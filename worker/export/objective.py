@@ -44,7 +44,8 @@ def count(outline: Outline) -> Iterator[str]:
     yield from outline.metrics.count()
     if outline.range_test:
         line = "losses.append(loss.item())"
-        yield block("if len(losses) == step:", [line]) if outline.accumulates else line
+        once = block("if not counted:", [line, "counted = True"]) if outline.accumulates else line
+        yield from outline.in_range_test([once])
 
 
 def counters(outline: Outline) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.training.config import Config
 
+from .code import block
 from .losses import LossSource
 from .metrics import MetricSource
 
@@ -85,6 +86,13 @@ class Outline:
     @property
     def range_test(self) -> bool:
         return any(scheduler["type"] == "RangeTest" for scheduler in self.schedulers)
+
+    def in_range_test(self, lines: list[str]) -> list[str]:
+        """What is done only in the phases that are range tests."""
+        tests = [p.scheduler is not None and p.scheduler["type"] == "RangeTest" for p in self.config.phases]
+        if all(tests):
+            return lines
+        return [block(f"if phase in {[index for index, is_one in enumerate(tests) if is_one]}:", lines)]
 
     @property
     def rollback(self) -> dict[str, Any] | None:

@@ -66,9 +66,10 @@ def after_update(outline: Outline) -> Iterator[str]:
         yield "averaged.update_parameters(model)"
     yield "step += 1"
     if outline.range_test:
-        yield "curve = smoothed(losses)"
         way = f"len(curve) > 1 and curve[-1] > {GIVEN_WAY} * min(curve)"
-        yield f"given_way = not math.isfinite(curve[-1]) or ({way})"
+        given_way = f"given_way = not math.isfinite(curve[-1]) or ({way})"
+        again = ["counted = False"] * outline.accumulates
+        yield from outline.in_range_test(["curve = smoothed(losses)", given_way, *again])
     if outline.logged:
         finite = " and math.isfinite(total)" if outline.function and outline.watches_divergence else ""
         logged = f"({due(outline.logged)}){finite}" if finite else due(outline.logged)
