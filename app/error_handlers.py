@@ -1,12 +1,13 @@
 """FastAPI's and Starlette's own errors in the one shape of `problems.py`."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
+from starlette.routing import compile_path
 
 from app import problems
 from app.bodies import pointer
@@ -44,7 +45,8 @@ def on_validation_error(request: Request, error: Exception) -> Response:
 def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allowed = {"allow": ", ".join(sorted(methods_of(request)))}
+        known = ", ".join(sorted(methods_of(request)))
+        allowed = {"allow": known} if known else error.headers
         return reply(request, MethodNotAllowed("This path does not know the method."), allowed)
     if error.status_code == 404:
         return reply(request, NotFound("There is no such path."))
@@ -53,11 +55,9 @@ def on_http_error(request: Request, error: Exception) -> Response:
 
 def methods_of(request: Request) -> set[str]:
     """Of all routes with this path: Starlette names those of the first one only."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
-    return found
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    fitting = [operations for path, operations in paths.items() if compile_path(path)[0].match(request.url.path)]
+    return {method.upper() for operations in fitting for method in operations}
 
 
 def on_disconnect(request: Request, error: Exception) -> Response:

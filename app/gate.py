@@ -135,9 +135,10 @@ class Visit:
 
     def note_write(self, caller: Principal) -> None:
         """Whoever commits in this request can tell the audit trail who asked for it."""
-        if self.writes:
-            current_key.set(caller.key_id)
-            current_write.set(Write(caller.key_id, self.scope["method"], self.scope["path"][:500], self.id))
+        # A read says so too: the next request of a connection may begin in the context of the one before it.
+        current_key.set(caller.key_id if self.writes else "")
+        write = Write(caller.key_id, self.scope["method"], self.scope["path"][:500], self.id)
+        current_write.set(write if self.writes else None)
 
     async def receive(self) -> Message:
         if self.whole:

@@ -16,6 +16,7 @@ from app.database import session_scope
 from app.jobs.leases import Lease
 from app.jobs.memory import shown
 from app.settings import get_settings
+from worker.cgroups import Cgroup
 
 OF_THE_HOST = 0.9
 NEAR = 0.8
@@ -65,12 +66,17 @@ class Watch:
         self._seconds = get_settings().job_seconds
         self._deadline = time.monotonic() + self._seconds - spent(lease) if self._seconds else math.inf
         self._most = 0
+        self._name = f"{lease.job_id}-{lease.attempt}"
+        self._pid: int | None = None
+        self._cgroup: Cgroup | None = None
 
     def look(self, pid: int | None) -> Error | None:
         """What the job has exceeded by now."""
         if self.error is not None:
             return self.error
         if pid is not None:
+            if pid != self._pid:
+                self._enclose(pid)
             self._most = max(self._most, memory_of(pid))
         if self._most > self.memory_bytes:
             message = f"The job took {shown(self._most)} of memory; it may have {shown(self.memory_bytes)}."
@@ -83,9 +89,21 @@ class Watch:
     def bury(self, status: int | None) -> None:
         """A trainer died of a signal that nobody here has sent."""
         killed = status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        if killed and self.error is None and self._most > NEAR * self.memory_bytes:
+        by_the_kernel = self._cgroup is not None and self._cgroup.exceeded()
+        if killed and self.error is None and (by_the_kernel or self._most > NEAR * self.memory_bytes):
             message = f"The job was killed with {shown(self._most)} of memory; it may have {shown(self.memory_bytes)}."
             self._exceed("out_of_memory", message, {"bytes": self._most, "limit": self.memory_bytes})
+
+    def release(self) -> None:
+        """The trainer is gone."""
+        if self._cgroup is not None:
+            self._cgroup.close()
+        self._cgroup, self._pid = None, None
+
+    def _enclose(self, pid: int) -> None:
+        """Let the kernel keep the limit, where it can; else it is looked at."""
+        self._pid = pid
+        self._cgroup = Cgroup.around(pid, self._name, self.memory_bytes)
 
     def _exceed(self, code: str, message: str, detail: dict[str, Any]) -> None:
         self.error = {"code": code, "message": message, "detail": detail}

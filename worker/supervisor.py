@@ -267,6 +267,7 @@ class Supervisor:
         if outcome.killed is None and outcome.end is None:
             self._watch.bury(trainer.status)
             outcome.killed = "limit" if self._watch.error is not None else None
+        self._watch.release()
         outcome.death, outcome.status = describe(trainer.status), trainer.status
         return outcome
 

@@ -202,3 +202,19 @@ def test_a_client_that_does_not_read_holds_nobody_up(
             add_epoch(job, epoch, metrics={f"m{number}": 0.5 for number in range(500)})
         neighbour()
         assert len(api.get(f"/v1/jobs/{job}/epochs").json()["data"]) == 29
+
+
+def test_a_read_is_not_the_write_before_it_on_its_connection(api: Api, address: str) -> None:
+    """A client that sends its next request before it has the answer: the server begins it where the last one ended."""
+    lines = f"host: x\r\nauthorization: Bearer {api.key}\r\n"
+    body = b'{"name": "x", "projects": ["%s"], "scopes": ["read"]}' % api.project_id.encode()
+    write = f"POST /v1/keys HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+    read = f"GET /v1/usage HTTP/1.1\r\n{lines}\r\n".encode()
+    last = f"GET /v1/jobs HTTP/1.1\r\n{lines}connection: close\r\n\r\n".encode()
+    with socket.create_connection(host(address), timeout=SECONDS) as line:
+        line.sendall(write + read + last)
+        heard = b""
+        while piece := line.recv(65536):
+            heard += piece
+    assert [part[:3] for part in heard.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200", b"200"]
+    assert [entry["path"] for entry in api.get("/v1/audit").json()["data"]] == ["/v1/keys"]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
@@ -23,7 +24,12 @@ from tests.app.conftest import SPEC, served
 from tests.conftest import TEMPLATE, clear_caches
 
 schema = schemathesis.openapi.from_dict(create_app().openapi())
-CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
 SECONDS_TO_WAIT = 0.05
 
 
@@ -57,23 +63,31 @@ def key(environment: pytest.MonkeyPatch) -> str:
         return create_key(session, "made up", ("read", "write", "admin"), None)
 
 
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
 @pytest.fixture(scope="module")
 def job(address: str, key: str) -> str:
     """A job, so that some of what is made up meets something."""
-    reply = httpx.post(f"{address}/v1/jobs", json=SPEC, headers={"authorization": f"Bearer {key}"})
+    reply = httpx.post(f"{address}/v1/jobs", json=SPEC, headers=bearer(key))
     job_id: str = reply.json()["id"]
     return job_id
 
 
-@schema.parametrize()
-@settings(
-    max_examples=5,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-)
-def test_every_answer_stands_in_the_document(case: Case, address: str, key: str, job: str) -> None:
+def bounded(examples: int) -> settings:
+    """The same requests every time."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )
+
+
+def check(case: Case, address: str, key: str, job: str) -> None:
+    """Ask, and hold the answer against the document."""
     parameters, query = case.path_parameters or {}, case.query or {}
     if len(str(parameters.get("job_id", ""))) % 2:
         parameters["job_id"] = job
@@ -85,3 +99,25 @@ def test_every_answer_stands_in_the_document(case: Case, address: str, key: str,
     response = case.call(base_url=address, headers={"Authorization": f"Bearer {key}"})
     assert response.status_code < 500 or response.status_code == 503  # a part that is away is no fault
     case.validate_response(response, checks=CHECKS)
+
+
+@schema.parametrize()
+@bounded(2)
+def test_every_answer_stands_in_the_document(case: Case, address: str, key: str, job: str) -> None:
+    check(case, address, key, job)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@bounded(30)
+def test_more_answers_stand_in_the_document(case: Case, address: str, key: str, job: str) -> None:
+    check(case, address, key, job)
+
+
+def test_a_method_that_a_path_does_not_know(address: str, key: str) -> None:
+    """405 as the document's errors are, and `Allow` names the methods that it does know."""
+    with httpx.Client(base_url=address, headers=bearer(key)) as client:
+        for path, operations in schema.raw_schema["paths"].items():
+            reply = client.request("OPTIONS", path.replace("{", "").replace("}", ""))
+            assert (reply.status_code, reply.json()["code"]) == (405, "method_not_allowed")
+            assert set(reply.headers["allow"].split(", ")) == {method.upper() for method in operations}
