@@ -1,8 +1,9 @@
-"""What one job may take of its host: memory, looked at while it trains, and time, over all its attempts."""
+"""What one job may take of its host: memory while it trains, time over all its attempts, room in the store."""
 
 import math
 import os
 import re
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import session_scope
-from app.jobs.leases import Lease
+from app.jobs.leases import Lease, Resume
 from app.jobs.memory import shown
 from app.settings import get_settings
 from worker.cgroups import Cgroup
@@ -55,6 +56,16 @@ def spent(lease: Lease) -> float:
     with suppress(SQLAlchemyError), session_scope("descent_worker") as session:
         return float(session.execute(SPENT, {"job": lease.job_id, "attempt": lease.attempt}).scalar_one())
     return 0.0
+
+
+def lack_of_room(store: Path, newest: Resume | None) -> str | None:
+    """Why no training is begun: two checkpoints like the newest one must fit, the next and the one after it."""
+    with suppress(OSError):
+        needed = 0 if newest is None else 2 * (store / newest.path).stat().st_size
+        free = shutil.disk_usage(store).free
+        if free < needed:
+            return f"{shown(free)} are free, two checkpoints take {shown(needed)}"
+    return None
 
 
 class Watch:

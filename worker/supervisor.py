@@ -1,11 +1,9 @@
 """One attempt, from the claim to its end: a trainer is started, heard, asked, and if need be killed."""
 
 import logging
-import shutil
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -19,12 +17,11 @@ from app.database import session_scope
 from app.datasets.references import Catalog
 from app.jobs import leases
 from app.jobs.leases import Claimed, Lease, LeaseLost, Resume
-from app.jobs.memory import shown
 from app.projects import quotas
 from app.settings import get_settings
 from app.weights import references as weights
 from worker.lease import AWAY, RETRY_SECONDS, Ledger
-from worker.limits import Watch
+from worker.limits import Watch, lack_of_room
 from worker.reporting import Recorder, jsonable
 from worker.rungs import GO_ON, Rungs
 from worker.trainer import News, Trainer, describe
@@ -67,16 +64,6 @@ def weights_sha256(store: Path, path: str | None) -> str | None:
         return None if path is None else storage.weights_sha256(store / path)
     except OSError:
         return None
-
-
-def lack_of_room(store: Path, newest: Resume | None) -> str | None:
-    """Why no training is begun: two checkpoints like the newest one must fit, the next and the one after it."""
-    with suppress(OSError):
-        needed = 0 if newest is None else 2 * (store / newest.path).stat().st_size
-        free = shutil.disk_usage(store).free
-        if free < needed:
-            return f"{shown(free)} are free, two checkpoints take {shown(needed)}"
-    return None
 
 
 def newest_file(job_id: str) -> str | None:
@@ -307,7 +294,7 @@ class Supervisor:
             cause = {"drain": "drained", "preempt": "preempted", "pause": "paused"}.get(clean["request"], "cancelled")
             return lambda session: leases.put_aside(session, lease, cause, "stopped at a step boundary")
         if error["code"] in DISK:
-            return lambda session: leases.wait_for_disk(session, lease, error["message"])
+            return lambda session: leases.wait_for_disk(session, lease, error)
         if error["code"] == DEVICE:
             return lambda session: leases.interrupt(session, lease, DEVICE, error["message"])
         if error["code"] == "environment_differs":

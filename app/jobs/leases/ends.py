@@ -119,10 +119,14 @@ def rest(session: Session, lease: Lease, held: Held, **values: Any) -> Status:
     return new
 
 
-def wait_for_disk(session: Session, lease: Lease, message: str) -> None:
-    """No space for a checkpoint or the prepared data: nobody's fault, and nothing is counted. Raises LeaseLost."""
-    held = hold(session, lease)
-    detail = f"The store has no room ({message}). It is tried again every {DISK_FULL_SECONDS:.0f} s."
+def wait_for_disk(session: Session, lease: Lease, error: dict[str, Any]) -> None:
+    """The store takes no checkpoint or prepared data: nobody's fault, and nothing is counted. Raises LeaseLost.
+
+    `error` is {"code": disk_full | checkpoint_failed, "message"}.
+    """
+    held, message = hold(session, lease), error["message"]
+    trouble = "has no room" if error["code"] == "disk_full" else "cannot be written"
+    detail = f"The store {trouble} ({message}). It is tried again every {DISK_FULL_SECONDS:.0f} s."
     later = func.now() + seconds(DISK_FULL_SECONDS)
     values = {"available_at": later, "waiting": waiting("disk_full", detail, held)} if held.status == "running" else {}
     rest(session, lease, held, **values)
