@@ -6,7 +6,7 @@ import pytest
 
 from tests.worker.conftest import Workers, example, submit
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 SLICE_SECONDS = 1.5
 
@@ -15,7 +15,7 @@ SLICE_SECONDS = 1.5
 def test_an_idle_project_starts_within_a_slice(workers: Workers) -> None:
     workers.environment["DESCENT_SLICE_SECONDS"] = str(SLICE_SECONDS)
     workers.start("--slots", "cpu=2")
-    long = example("digits-cnn-adam", 100, checkpoint={"every_seconds": 600})
+    long = example("digits-cnn-adam", 60, checkpoint={"every_seconds": 600})
     both = [submit(long, project="prj_a") for _ in range(2)]
     for job_id in both:
         workers.trained(job_id, 2)
@@ -23,7 +23,7 @@ def test_an_idle_project_starts_within_a_slice(workers: Workers) -> None:
     short = submit(example("iris-mlp-adam", 3), project="prj_b")
     workers.until(lambda: workers.job(short)["started_at"] is not None)
     assert workers.ended(short)["status"] == "succeeded"
-    jobs = [workers.ended(job_id, 150) for job_id in both]
+    jobs = [workers.ended(job_id, 400) for job_id in both]
     assert [(job["status"], job["failures"]) for job in jobs] == [("succeeded", 0)] * 2
     preempted = [job_id for job_id in both if "preempted" in workers.events(job_id)]
     assert len(preempted) == 1  # the other one is the run left alone
