@@ -8,6 +8,7 @@ from typing import Any
 from app.aliases.schemas import DETAIL, EXAMPLE
 from app.datasets.schemas import EXAMPLE as DATASET
 from app.jobs.examples import EPOCH, JOB, SPEC, SUMMARY
+from app.lists import whole
 from app.sweeps.examples import OVER, POINT, SWEEP, TABLE
 from app.sweeps.examples import SUMMARY as SWEEP_SUMMARY
 from app.weights.schemas import EXAMPLE as WEIGHTS
@@ -41,6 +42,21 @@ WEBHOOK: dict[str, Any] = {
     "created_at": NOON,
 }
 LINEAR: dict[str, Any] = {"name": "1", "type": "Linear", "output_shape": [16], "parameters": 80}
+ATTEMPT: dict[str, Any] = {
+    "attempt": 2,
+    "object": "attempt",
+    "worker": WORKER_ID,
+    "host": "trainer-1",
+    "device": "cpu",
+    "environment": {"torch": "2.13.0", "device": "cpu", "threads": 1},
+    "started_at": NOON,
+    "ended_at": None,
+    "cause": None,
+    "detail": None,
+    "resumed_from": CHECKPOINT_ID,
+    "steps_repeated": 3,
+    "verdict": {"bit_exact": True},
+}
 QUEUE: dict[str, Any] = {
     "queue": "cpu",
     "queued": 3,
@@ -84,21 +100,7 @@ BY_SCHEMA: dict[str, Any] = {
         "attempt": 1,
         "created_at": NOON,
     },
-    "Attempt": {
-        "attempt": 2,
-        "object": "attempt",
-        "worker": WORKER_ID,
-        "host": "trainer-1",
-        "device": "cpu",
-        "environment": {"torch": "2.13.0", "device": "cpu", "threads": 1},
-        "started_at": NOON,
-        "ended_at": None,
-        "cause": None,
-        "detail": None,
-        "resumed_from": CHECKPOINT_ID,
-        "steps_repeated": 3,
-        "verdict": {"bit_exact": True},
-    },
+    "Attempt": ATTEMPT,
     "Log": {"object": "log", "job_id": JOB_ID, "attempt": 1, "lines": ["Traceback …"], "truncated": False},
     "Checkpoint": {
         "id": CHECKPOINT_ID,
@@ -215,14 +217,8 @@ BY_SCHEMA: dict[str, Any] = {
         "created_at": NOON,
         "delivered_at": LATER,
     },
-    "UsageList": {
-        "object": "list",
-        "by": "project",
-        "from": "2026-10-22T12:00:00Z",
-        "to": NOON,
-        "data": [USAGE],
-        "has_more": False,
-    },
+    "AttemptList": whole([ATTEMPT], "attempt"),
+    "UsageList": whole([USAGE], "project_id") | {"by": "project", "from": "2026-10-22T12:00:00Z", "to": NOON},
     "Health": {"status": "ok"},
     "Readiness": {"status": "ready", "parts": {"database": {"ok": True, "detail": "answers"}}},
     "Me": {
@@ -251,7 +247,7 @@ BY_SCHEMA: dict[str, Any] = {
         "jobs": [JOB_ID],
     },
     "Queue": QUEUE,
-    "QueueList": {"object": "list", "data": [QUEUE], "paused_at": None, "has_more": False},
+    "QueueList": whole([QUEUE], "queue") | {"paused_at": None},
     "Catalog": {
         "object": "catalog",
         **{kind: [] for kind in ("schedulers", "models", "layers", "losses", "metrics", "preprocessors")},

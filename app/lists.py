@@ -8,11 +8,10 @@ MAX_LIMIT = 200
 
 def page(rows: Sequence[dict[str, Any]], limit: int) -> dict[str, Any]:
     """At most `limit` of the rows; the repository asked for one more, to know whether there is one."""
-    data = rows[:limit]
-    return {
-        "object": "list",
-        "data": data,
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
-        "has_more": len(rows) > limit,
-    }
+    return whole(rows[:limit]) | {"has_more": len(rows) > limit}
+
+
+def whole(rows: Sequence[dict[str, Any]], id: str = "id") -> dict[str, Any]:
+    """All of the rows; `id` names what `first_id` and `last_id` tell, and `after` takes where there is more."""
+    first, last = (rows[0][id], rows[-1][id]) if rows else (None, None)
+    return {"object": "list", "data": rows, "first_id": first, "last_id": last, "has_more": False}

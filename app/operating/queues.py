@@ -7,6 +7,7 @@ from typing import Any
 from app.database import ProjectSession
 from app.doorbell import ring_soon
 from app.jobs.repository import live_workers, queue_paused_at
+from app.lists import whole
 from app.operating import repository
 from app.previews.service import QUEUE as PREVIEWS
 from app.projects.administration import everywhere
@@ -49,7 +50,7 @@ def queues(session: ProjectSession) -> dict[str, Any]:
         row = lengths.get(name)
         counts = (row["queued"], row["running"], row["oldest"]) if row is not None else (0, 0, None)
         data.append(document(name, *counts, slots=slots.get(name, 0), paused=paused_at is not None))
-    return {"object": "list", "data": data, "paused_at": paused_at, "has_more": False}
+    return whole(data, "queue") | {"paused_at": paused_at}
 
 
 def document(

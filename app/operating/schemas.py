@@ -51,6 +51,8 @@ class Worker(Reply):
 class WorkerList(Reply):
     object: Literal["list"]
     data: list[Worker]
+    first_id: str | None
+    last_id: str | None
     has_more: bool
 
 
@@ -83,4 +85,6 @@ class QueueList(Reply):
     object: Literal["list"]
     data: list[Queue]
     paused_at: datetime | None
+    first_id: str | None
+    last_id: str | None
     has_more: bool

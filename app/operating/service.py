@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.database import ProjectSession
 from app.errors import Conflict, NotFound
 from app.jobs.repository import live_workers
+from app.lists import whole
 from app.operating import repository
 from app.previews import service as previews
 from app.projects import quotas
@@ -104,14 +105,7 @@ def workers(session: ProjectSession) -> dict[str, Any]:
     rows = live_workers(session)
     running = repository.jobs_of_workers(session, [row["id"] for row in rows])
     data = [worker_document({**row}, running.get(row["id"], [])) for row in rows]
-    ids = [worker["id"] for worker in data]
-    return {
-        "object": "list",
-        "data": data,
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[-1] if ids else None,
-        "has_more": False,
-    }
+    return whole(data)
 
 
 def command_worker(

@@ -104,16 +104,22 @@ class AuditEntry(Reply):
 class ProjectList(Reply):
     object: Literal["list"]
     data: list[Project]
+    first_id: str | None
+    last_id: str | None
     has_more: bool
 
 
 class KeyList(Reply):
     object: Literal["list"]
     data: list[Key]
+    first_id: str | None
+    last_id: str | None
     has_more: bool
 
 
 class AuditList(Reply):
     object: Literal["list"]
     data: list[AuditEntry]
+    first_id: str | None
+    last_id: str | None
     has_more: bool

@@ -85,6 +85,8 @@ class EventList(Reply):
 class AttemptList(Reply):
     object: Literal["list"]
     data: list[Attempt]
+    first_id: int | None
+    last_id: int | None
     has_more: bool
 
 

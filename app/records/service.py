@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound
 from app.jobs.lifecycle import ENDED
 from app.jobs.repository import get_version
+from app.lists import whole
 from app.records import repository
 from app.records.documents import Row, attempt_document, epoch_document, event_document, step_document
 
@@ -109,4 +110,4 @@ def list_attempts(session: Session, job_id: str, after: int, limit: int) -> dict
     job_status(session, job_id)
     rows = repository.attempts(session, job_id, after, limit)
     data = [attempt_document(row) for row in rows[:limit]]
-    return {"object": "list", "data": data, "has_more": len(rows) > limit}
+    return whole(data, "attempt") | {"has_more": len(rows) > limit}

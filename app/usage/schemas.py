@@ -21,4 +21,6 @@ class UsageList(Reply):
     by: Literal["project", "key", "job"]
     to: datetime
     data: list[Usage]
+    first_id: str | None
+    last_id: str | None
     has_more: bool

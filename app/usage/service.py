@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping
 
 from app.database import ProjectSession, set_project
 from app.errors import InvalidPayload, PointedError
+from app.lists import whole
 from app.projects import repository as projects
 from app.projects.principals import Principal
 from app.usage import repository
@@ -47,7 +48,9 @@ def report(
         limit = len(rows)
     else:
         rows = [document(own, row) for row in repository.by_job(session, own, since, until, after, limit)]
-    return {"object": "list", "by": by, "from": since, "to": until, "data": rows[:limit], "has_more": len(rows) > limit}
+    ids = {"project": "project_id", "key": "key_id", "job": "job_id"}
+    bounds: dict[str, Any] = {"by": by, "from": since, "to": until}
+    return whole(rows[:limit], ids[by]) | bounds | {"has_more": len(rows) > limit}
 
 
 def document(project_id: str, row: RowMapping) -> dict[str, Any]:

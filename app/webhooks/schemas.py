@@ -95,10 +95,14 @@ class Delivery(Reply):
 class WebhookList(Reply):
     object: Literal["list"]
     data: list[Webhook]
+    first_id: str | None
+    last_id: str | None
     has_more: bool
 
 
 class DeliveryList(Reply):
     object: Literal["list"]
     data: list[Delivery]
+    first_id: str | None
+    last_id: str | None
     has_more: bool

@@ -126,7 +126,8 @@ def test_steps_are_asked_for_the_same_way(api: Api, session: Session) -> None:
 def test_attempts_and_logs(api: Api, session: Session) -> None:
     job = api.submit()
     path = f"/v1/jobs/{job['id']}"
-    assert api.get(f"{path}/attempts").json() == {"object": "list", "data": [], "has_more": False}
+    empty = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    assert api.get(f"{path}/attempts").json() == empty
     assert api.get(f"{path}/logs").json()["lines"] == []
     mine = {"job_id": job["id"], "project_id": api.project_id}
     for attempt, cause in ((1, "trainer_died"), (2, "succeeded")):
