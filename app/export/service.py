@@ -129,7 +129,8 @@ def answered(kind: str, question: dict[str, Any]) -> dict[str, Any]:
     answer = previews.send(kind, question, SECONDS)
     if "errors" in answer:
         first = answer["errors"][0]
-        raise refusal(f"The job cannot be exported: {first['pointer']} {first['detail']}.".replace(":  ", ": "))
+        where = f"{first['pointer']}: " if first["pointer"] else ""
+        raise refusal(f"The job cannot be exported: {where}{first['detail']}.")
     result: dict[str, Any] = answer["result"]
     return result
 
