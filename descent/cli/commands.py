@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from descent.cli import (
+    branches,
     catalog,
     checkpoints,
     datasets,
@@ -23,6 +24,7 @@ from descent.cli import (
     sweeps,
     webhooks,
     weights,
+    workers,
 )
 from descent.cli.output import errors
 
@@ -34,10 +36,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (jobs, rows, checkpoints, export, catalog, service, operate):
+for part in (jobs, branches, rows, checkpoints, export, catalog, service, operate):
     app.add_typer(part.app)
 app.add_typer(sweeps.app, name="sweeps", rich_help_panel=jobs.PANEL)
 app.add_typer(previews.app, name="preview", rich_help_panel=jobs.PANEL)
+app.add_typer(workers.app, name="workers", rich_help_panel=service.PANEL)
 app.add_typer(queue.app, name="queue", rich_help_panel=service.PANEL)
 app.add_typer(projects.app, name="projects", rich_help_panel=service.PANEL)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=service.PANEL)

@@ -5,25 +5,11 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from descent.cli.output import Column, Json, State, connected, note, print_json, print_pairs, print_table
+from descent.cli.output import Column, Json, State, connected, print_json, print_pairs
 from descent.cli.text import clock
 
 app = typer.Typer()
 PANEL = "Service"
-
-
-@app.command(rich_help_panel=PANEL)
-def workers(as_json: Json = False, state: State = None) -> None:
-    """List who is alive, on which device, doing what."""
-    with connected(state) as client:
-        found = client.workers()
-    if as_json:
-        print_json(found)
-        return
-    if not found:
-        note("no worker is alive")
-        return
-    print_table([column(title, found) for title in ("id", "state", "queue", "device", "slots", "jobs", "host")])
 
 
 def column(title: str, rows: list[dict[str, Any]]) -> Column:

@@ -18,9 +18,9 @@ from app.previews import service as previews
 from app.projects.principals import remembered
 from app.projects.service import create_key, ensure_default_project
 from descent import Client
-from tests.app.conftest import SPEC, add_epoch, end_job, run_job
+from tests.app.conftest import SPEC, add_epoch, add_worker, end_job, run_job
 
-__all__ = ["SPEC", "add_epoch", "end_job", "run_job"]
+__all__ = ["SPEC", "add_epoch", "add_worker", "end_job", "run_job"]
 
 
 @dataclass(frozen=True)

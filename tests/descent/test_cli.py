@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from descent import Client
+from descent.cli.branches import patch_of
 from descent.cli.commands import app
 from tests.descent.conftest import SPEC, Address
 from tests.descent.test_client import in_background
@@ -163,6 +164,35 @@ def test_lists_and_rows_are_shown(client: Client, run_job: Run, add_epoch: AddEp
     assert "number ≥ 0" in descent("catalog", "StepLR").stdout
     assert "OneCycleLR" in descent("catalog", "schedulers").stdout
     assert answer("whoami")["scopes"] == ["admin", "read", "write"]
+
+
+def test_a_job_is_changed(client: Client) -> None:
+    made = client.submit(SPEC)
+    changed = answer("change", "last", "--epochs", "9", "--priority", "7", "--name", "long", "--metadata", "team=b")
+    assert (changed["id"], changed["progress"]["epochs"], changed["priority"]) == (made["id"], 9, 7)
+    assert (changed["name"], changed["metadata"]) == ("long", {"team": "b"})
+    assert "nothing to change" in descent("change", "last").stderr
+
+
+def test_a_fork_sends_the_sections_that_change(client: Client) -> None:
+    groups = [{"params": ".*bias", "lr": 0.1}]
+    spec = {**SPEC, "optimizer": {**SPEC["optimizer"], "groups": groups}}
+    patch = patch_of(spec, ["/optimizer/groups/0/lr=0.01", "/training/l1=0.1", "/seed=0"])
+    assert patch["optimizer"] == {**SPEC["optimizer"], "groups": [{"params": ".*bias", "lr": 0.01}]}
+    assert patch["training"] == {**SPEC["training"], "l1": 0.1}
+    assert set(patch) - {"seed"} == {"optimizer", "training"}
+    client.submit(spec)
+    refused = descent("fork", "last", "--set", "/optimizer/lr=0.01")
+    assert (refused.exit_code, "checkpoint" in refused.stderr) == (1, True)  # it has none yet
+
+
+def test_workers_are_taken_out_and_back(client: Client, add_worker: Callable[..., str]) -> None:
+    worker = add_worker()
+    assert [row["id"] for row in answer("workers")] == [worker]
+    for command, state in (("cordon", "cordoned"), ("uncordon", "active"), ("drain", "draining")):
+        result = descent("workers", command, worker, "--json")
+        assert [row["state"] for row in json.loads(result.stdout)] == [state]
+    assert worker in descent("workers").stdout
 
 
 def test_a_narrow_terminal_gets_fewer_columns(
