@@ -1,7 +1,7 @@
 """Whether a model's output fits the loss, and its smallest batch the model: run on the meta device."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -22,13 +22,15 @@ def sample(work: Plan, batch: int) -> Tensor:
     return torch.empty((batch, *work.facts.shape), dtype=dtype, device="meta")
 
 
-def fit_complaints(spec: JobSpec, work: Plan, model: nn.Module) -> Iterator[Complaint]:
-    """What the model and its data do not agree on."""
+def fit_complaints(
+    spec: JobSpec, work: Plan, model: nn.Module, run: Callable[[Tensor], Any] | None = None
+) -> Iterator[Complaint]:
+    """What the model and its data do not agree on. `run`: the model in eval mode, watched."""
     if work.facts is None or spec.loss is None:
         return
     try:
         with torch.no_grad():
-            output = model.eval()(sample(work, 2))
+            output = (run or model.eval())(sample(work, 2))
     except (RuntimeError, ValueError, IndexError) as error:
         detail = str(error).split("\n")[0]
         yield Complaint(("model",), f"does not fit samples of shape {list(work.facts.shape)}: {detail}")

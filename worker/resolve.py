@@ -25,6 +25,7 @@ from worker.fit import fit_complaints
 from worker.stages import StageNames, refuse, resolve_stages, take
 from worker.training import models
 from worker.training.errors import ConfigError
+from worker.training.models.describe import Measured
 from worker.warnings import warnings_of
 from worker.weights import POINTER, Match, StoredWeights, WeightsOf, match_weights
 
@@ -39,6 +40,7 @@ class Resolution:
     model: nn.Module
     stages: list[StageNames]
     weights: Match | None = None  # what of the initial weights is loaded
+    measured: Measured | None = None  # its first forward pass
 
 
 def resolve_names(
@@ -72,8 +74,10 @@ def resolve_names(
     weights = initial_weights(spec.model, model, weights_of)
     if weights is not None:
         config["initial_weights"] = {"file": weights[0].file, "names": weights[1].loaded}
-    refuse(fit_complaints(spec, work, model))
-    return Resolution(spec, work, config, model, list(resolve_stages(spec, model)), weights and weights[1])
+    measured = Measured(model) if work.facts is not None else None
+    refuse(fit_complaints(spec, work, model, measured))
+    stages = list(resolve_stages(spec, model))
+    return Resolution(spec, work, config, model, stages, weights and weights[1], measured)
 
 
 def dry_run(
@@ -105,6 +109,7 @@ def describe(resolution: Resolution) -> dict[str, Any]:
         optimizer.model_dump(mode="json") if optimizer is not None else None,
         min(spec.training.batch_size or 1, work.counts.train) if work.counted else spec.training.batch_size or 1,
         resolution.stages[0].freeze,
+        (resolution.model, resolution.measured) if resolution.measured is not None else None,
     )
 
 

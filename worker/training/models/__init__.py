@@ -10,6 +10,7 @@ from worker.training.config import Component
 from worker.training.errors import ConfigError
 
 from . import function, gpt, graph, lstm, mlp, resnet, sequential, transformer
+from .describe import Measured
 from .describe import describe as describe_module
 from .facts import Facts
 from .initialization import initialize, load_initial_weights, load_vectors
@@ -78,17 +79,18 @@ def describe(
     optimizer: Component | None = None,
     batch_size: int = 1,
     freeze: Sequence[str] = (),
+    built: tuple[nn.Module, Measured] | None = None,
 ) -> dict[str, Any]:
-    """A complete model for a dry run, on the meta device: nothing is allocated.
+    """A complete model for a dry run, on the meta device: nothing is allocated. `built`: the model, if it has run.
 
     {parameters, trainable_parameters, flops_per_sample, parameter_bytes, optimizer_bytes,
     activation_bytes (of a batch), layers: [{name, type, output_shape, parameters}]}.
     """
-    model = skeleton(config)
+    model, measured = (skeleton(config), None) if built is None else built
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in freeze)
     facts = None if config["type"] == "Function" or data_facts is None else Facts.read(data_facts)
-    return describe_module(model, facts, optimizer, batch_size)
+    return describe_module(model, facts, optimizer, batch_size, measured)
 
 
 def refused_on_cuda(config: Component) -> list[tuple[str, str]]:
