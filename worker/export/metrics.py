@@ -146,6 +146,7 @@ def folded(config: Component, width: int) -> tuple[str, str]:
         made = f"{NUMBERS[kind]}.set_dtype(torch.float64)"
         return made, seen if kind in REGRESSION else "scores.double()[None], classes[None]"
     if width == 1:
-        return f"Binary{CLASSES[kind]}()", "scores, classes"
+        return f"Binary{CLASSES[kind]}()", "scores.sigmoid(), classes"
+    seen = "scores.softmax(1), classes" if kind == "auroc" else "scores, classes"
     average = [] if kind in ON_LAST_EPOCH_ONLY else [f"average={literal(config.get('average') or 'macro')}"]
-    return call(f"Multiclass{CLASSES[kind]}", [f"num_classes={width}", *average]), "scores, classes"
+    return call(f"Multiclass{CLASSES[kind]}", [f"num_classes={width}", *average]), seen

@@ -84,8 +84,23 @@ class FromTorchmetrics:
 Metric = Accuracy | FromTorchmetrics
 
 
+class _OfClasses(FromTorchmetrics):
+    """Sees probabilities where they matter: torchmetrics would take a fold of logits between 0 and 1 for them."""
+
+    def __init__(self, make: Callable[[int], Any], *, ranks: bool) -> None:
+        super().__init__(make)
+        self._ranks = ranks
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        if outputs.ndim == 1:
+            outputs = outputs.sigmoid()
+        elif self._ranks:
+            outputs = outputs.softmax(1)
+        super().update(outputs, targets)
+
+
 def _classification(name: str) -> Callable[[Component], Metric]:
-    """torchmetrics' Binary... for one output (which it takes through a sigmoid), Multiclass... for more."""
+    """torchmetrics' Binary... for one output, Multiclass... for more."""
 
     def build(config: Component) -> Metric:
         def make(width: int) -> Any:
@@ -96,7 +111,7 @@ def _classification(name: str) -> Callable[[Component], Metric]:
             arguments = {} if name == "ConfusionMatrix" else {"average": config.get("average") or "macro"}
             return getattr(classification, f"Multiclass{name}")(num_classes=width, **arguments)
 
-        return FromTorchmetrics(make)
+        return _OfClasses(make, ranks=name == "AUROC")
 
     return build
 
