@@ -53,8 +53,9 @@ bench: setup
 	@for script in benchmarks/*.py; do $(PY) "$$script" || exit 1; done
 
 faults: setup
-	@$(PY) -m pytest -q tests/system/test_kills.py
+	@$(PY) -m pytest -q tests/system/test_kills.py tests/faults
 	@$(PY) -m tests.faults.storm
+	@$(PY) -m tests.faults.recovery
 
 # What is installed now becomes what will be installed.
 constraints: setup

@@ -14,6 +14,7 @@ from tests.faults.proxy import Proxy
 from tests.system.service import below
 
 RESTART_SECONDS = 0.5
+TOP = "worker.main"
 
 
 class Host:
@@ -21,7 +22,7 @@ class Host:
 
     def __init__(self, name: str, slots: int, environment: dict[str, str], proxy: Proxy, log: Path) -> None:
         self.name, self.proxy = name, proxy
-        command = [sys.executable, "-m", "worker.main", "--slots", f"cpu={slots}"]
+        command = [sys.executable, "-m", TOP, "--slots", f"cpu={slots}"]
         if os.geteuid() == 0:  # a name of its own: else the hosts would take one another for the same one
             unshare = str(shutil.which("unshare"))
             command = [unshare, "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh", *command]
@@ -35,11 +36,15 @@ class Host:
         self._thread = threading.Thread(target=self._keep, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def pid(self) -> int | None:
+        """Of the top process while it lives."""
+        process = self.process
+        return process.pid if process is not None and process.poll() is None else None
+
     def processes(self) -> dict[int, str]:
         """The top process and all below it."""
-        if self.process is None or self.process.poll() is not None:
-            return {}
-        return {self.process.pid: "worker.main", **below(self.process.pid)}
+        return {} if self.pid is None else {self.pid: TOP, **below(self.pid)}
 
     def keep_down(self) -> None:
         """It is not started again until `let_up`."""

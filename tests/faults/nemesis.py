@@ -225,6 +225,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 COSTLY = {
-    "kill_warm_parent", "kill_worker", "terminate_worker", "freeze_celery", "lose_host", "cut_network", "stall_network",
+    "kill_warm_parent", "kill_celery", "kill_worker", "terminate_worker", "freeze_celery", "lose_host", "kill_api",
+    "start_second_dispatcher",
 }  # fmt: skip
-"""They take all slots of a host for seconds, so they fall a third as often: a storm over idle slots shows nothing."""
+"""They cost seconds of the processor, or a host's slots for as long, so each falls a quarter as often as the others."""

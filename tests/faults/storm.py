@@ -6,6 +6,7 @@ fall on random parts; at the end every accepted job must have ended and the inva
 
 import argparse
 import json
+import os
 import random
 import signal
 import sys
@@ -20,13 +21,16 @@ import httpx
 import psycopg
 
 from tests.faults import nemesis
-from tests.faults.invariants import Accepted, Golden, weights_sha256
+from tests.faults.invariants import INVARIANTS, Accepted, Golden, weights_sha256
 from tests.faults.judge import EvidenceOver, Report, clock, report
 from tests.faults.system import System
 from tests.system.service import ENDED
 
 WAITING = 6
 """So many jobs are ready in the queue at any time, that a slot seldom finds nothing to do."""
+BUSY, PATIENCE_SECONDS = 0.75, 20.0
+AT_MOST = 2 * WAITING
+"""With those that wait for something."""
 CANCELS, URGENT, OTHER_PROJECT = 0.02, 9, "other"
 SPECS = Path(__file__).parent / "specs"
 
@@ -35,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--faults", type=int, default=100, help="how many faults to inject (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the storm repeats its choices under the same seed")
-    parser.add_argument("--pause", type=float, default=3.4, help="mean seconds between two faults")
+    parser.add_argument("--pause", type=float, default=1.5, help="mean seconds between two faults")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="no more faults after so long")
     parser.add_argument("--lease", type=float, default=6.0, help="DESCENT_LEASE_SECONDS of the service under test")
     parser.add_argument("--hosts", type=int, default=4, help="worker hosts, `descent up` being the first")
@@ -43,12 +47,12 @@ def main() -> int:
     parser.add_argument("--log", type=argparse.FileType("w"), default=sys.stderr, help="where each fault is told of")
     parser.add_argument("--only", action="append", help="inject only this kind of fault (may repeat)")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("told to stop"))
     with System(arguments.hosts, arguments.slots, arguments.lease) as system:
         if system.disk is None:
             print("no small file system without root: the fault fill_disk is left out")
         storm = Storm(system, arguments.seed, arguments.log)
         storm.record_golden_runs()
+        signal.signal(signal.SIGTERM, lambda number, frame: storm.over.set())  # no more faults: judge
         storm.rage(arguments.faults, arguments.minutes * 60, arguments.pause, arguments.only)
         system.heal()
         storm.wait_for_the_ends()
@@ -64,6 +68,7 @@ class Storm:
         }
         self.golden: dict[str, Golden] = {}
         self.accepted: list[Accepted] = []
+        self.over = threading.Event()
         self.wanted: deque[tuple[str, str, int, str]] = deque()
         """Jobs to be submitted: spec, idempotency key, priority, project."""
         self.injected: Counter[str] = Counter()
@@ -87,16 +92,14 @@ class Storm:
 
     def rage(self, faults: int, seconds: float, pause: float, only: list[str] | None) -> None:
         names = [name for name in self.kinds if not only or name in only]
-        weights = [1 if name in nemesis.COSTLY else 3 for name in names]
-        over = threading.Event()
-        filler = threading.Thread(target=self._keep_filling, args=(over,), daemon=True)
+        weights = [1 if name in nemesis.COSTLY else 4 for name in names]
+        filler = threading.Thread(target=self._keep_filling, daemon=True)
         filler.start()
-        while len(self.system.trainers()) < self.system.all_slots:
-            time.sleep(0.2)
         started, found = time.time(), True
         while (done := sum(self.injected.values())) < faults and time.time() - started < seconds:
-            time.sleep(self.random.expovariate(1 / pause) if found else 0.05)
-            trained, held = self.look()
+            if self.over.wait(self.random.expovariate(1 / pause) if found else 0.05):
+                break
+            trained, held = self.look_when_busy()
             name = self.random.choices(names, weights)[0]
             found = self.kinds[name](self.system, self.random)
             if found:
@@ -107,18 +110,35 @@ class Storm:
                 if (done + 1) % 20 == 0:
                     took, busy = time.time() - started, self.trained / (self.looks * self.system.all_slots)
                     print(f"{done + 1} faults in {took:.0f} s, {len(self.accepted)} jobs, {busy:.0%} busy", flush=True)
+                if (done + 1) % 100 == 0:
+                    self.look_through()
             if found and self.random.random() < CANCELS:
                 threading.Thread(target=self.cancel_one, daemon=True).start()
-        over.set()
+        self.over.set()
         filler.join()
 
-    def _keep_filling(self, over: threading.Event) -> None:
+    def look_when_busy(self) -> tuple[int, int]:
+        """What dies on idle slots shows nothing: a fault waits a while for slots that train."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (seen := self.look())[0] < BUSY * self.system.all_slots and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return seen
+
+    def look_through(self) -> None:
+        """On the way: what has ended must be as it should be already."""
+        with suppress(psycopg.Error), EvidenceOver(self.system, list(self.accepted)) as evidence:
+            ended = {row[0] for row in evidence.query("SELECT id FROM job WHERE status = 'succeeded'")}
+            evidence.accepted = [job for job in evidence.accepted if job.job_id in ended]
+            found = [line for name in ("I2", "I3", "I4", "I8") for line in INVARIANTS[name](evidence, self.golden)]
+            print(f"looked through {len(ended)} ended jobs: {len(found)} violations {found[:5]}", flush=True)
+
+    def _keep_filling(self) -> None:
         """Beside the faults: a submit may have to wait for what a fault took away."""
         dice = random.Random(self.seed)
-        while not over.wait(0.5) or self.wanted:
+        while not self.over.wait(0.5) or self.wanted:
             try:
                 self._submit_wanted()
-                if not over.is_set():
+                if not self.over.is_set():
                     self.fill_the_queue(dice)
             except httpx.HTTPError:
                 continue  # the API or its database is away
@@ -128,13 +148,18 @@ class Storm:
         queued = self.system.get("/v1/jobs", status="queued", limit=100)["data"]
         reasons = Counter(job["waiting"]["reason"] for job in queued if job["waiting"])
         self.waited.update(reason for reason in reasons if reason not in ("capacity", "no_worker"))
-        for _ in range(WAITING - reasons["capacity"] - reasons["no_worker"]):
+        ready = reasons["capacity"] + reasons["no_worker"]
+        for _ in range(min(WAITING - ready, AT_MOST - len(queued))):
             self.want(dice.choice(list(self.specs)))
         self._submit_wanted()
 
     def look(self) -> tuple[int, int]:
         """Just before a fault: living trainers, and running jobs as the database tells it (none while it is away)."""
-        trained = min(self.system.all_slots, len(self.system.trainers()))
+        trainers = self.system.trainers()
+        for pid in trainers:  # on few cores, what died comes back while the others train
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, pid, 19)
+        trained = min(self.system.all_slots, len(trainers))
         held = 0
         with suppress(psycopg.Error), psycopg.connect(self.system.database_url, connect_timeout=2) as connection:
             held = connection.execute("SELECT count(*) FROM job WHERE lease_until IS NOT NULL").fetchall()[0][0]

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.faults.host import Host
+from tests.faults.host import TOP, Host
 from tests.faults.proxy import Proxy
-from tests.system.service import Service
+from tests.system.service import Service, below
 
 DISK_MEGABYTES = 1024
 SLICE_SECONDS = 5
@@ -76,10 +76,8 @@ class System(Service):
 
     def processes(self) -> dict[int, str]:
         """The other hosts are part of the service, their top processes too."""
-        found = super().processes()
-        for host in self.hosts:
-            found |= host.processes()
-        return found
+        tops = [pid for host in self.hosts if (pid := host.pid) is not None]
+        return below(self.process.pid, *tops) | dict.fromkeys(tops, TOP)
 
     def environment(self) -> dict[str, str]:
         """For further processes of this installation."""

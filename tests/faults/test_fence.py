@@ -18,7 +18,7 @@ INJECT = Path(__file__).parent / "inject"
 EPOCHS = 1500
 
 
-@pytest.mark.parametrize("fence", ["on", "off"])
+@pytest.mark.parametrize("fence", [pytest.param("on", marks=pytest.mark.slow), "off"])
 def test_a_zombie_wakes_up_after_its_lease(workers: Workers, store: Path, fence: str) -> None:
     workers.environment |= {"DESCENT_LEASE_SECONDS": "2", "DESCENT_POLL_SECONDS": "1"}
     if fence == "off":

@@ -1,5 +1,6 @@
 """One directed `kill -9` at each moment of the fault matrix: rows and weights are those of the run left alone."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from app.jobs import moves
+from app.local.postgres import Postgres
+from tests.faults.proxy import Proxy
 from tests.runs.conftest import act
 from tests.worker.conftest import Workers, example, submit, workers
 
@@ -81,3 +84,22 @@ def test_a_kill_while_a_request_is_obeyed(workers: Workers, failpoints: Path, ac
     act(moves.perform, another, moves.cancel)
     (failpoints / "before_commit").touch()
     assert workers.ended(another)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("statement", ["activity = 'starting'", "INSERT INTO epoch"])
+def test_the_answer_to_a_commit_is_lost(
+    workers: Workers, postgres: Postgres, tmp_path: Path, request: pytest.FixtureRequest, statement: str
+) -> None:
+    """m3 and m10 for a process that lives on: what it asked for is done, and it is not told so."""
+    proxy = Proxy(postgres.run / ".s.PGSQL.5432", Path(tempfile.mkdtemp(prefix="descent-proxy-", dir="/tmp")) / "run")
+    proxy.start()
+    request.addfinalizer(proxy.stop)
+    url = workers.database.replace(str(postgres.run), str(proxy.folder))
+    workers.environment |= {"DESCENT_DATABASE_URL": url, "DESCENT_POLL_SECONDS": "1"}
+    proxy.lose_answer(statement.encode())  # before the statement is prepared: its text is sent a few times only
+    workers.start()
+    job_id, alone = submit(spec()), submit(spec())
+    for one in (job_id, alone):
+        assert workers.ended(one)["status"] == "succeeded"
+    assert proxy.lost, "nobody said it"
+    assert is_as(workers, alone, job_id)

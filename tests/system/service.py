@@ -114,15 +114,15 @@ class Service:
 
 
 def below(*roots: int) -> dict[int, str]:
-    """Every living process below these, by pid, with its command line."""
-    found: dict[int, str] = {}
-    parents = set(roots)
-    for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
-        stat, command = stat_of(pid), command_line(pid)
-        if stat is not None and int(stat[1]) in parents and stat[0] != "Z":
-            parents.add(pid)
-            found[pid] = command
-    return found
+    """Every living process below these, by pid, with its command line. A child's number may be the smaller one."""
+    stats = {pid: stat_of(pid) for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit())}
+    parents = {pid: int(stat[1]) for pid, stat in stats.items() if stat is not None and stat[0] != "Z"}
+    found, more = set(roots), True
+    while more:
+        before = len(found)
+        found |= {pid for pid, parent in parents.items() if parent in found}
+        more = len(found) > before
+    return {pid: command_line(pid) for pid in sorted(found - set(roots))}
 
 
 def free_port() -> int:

@@ -117,6 +117,17 @@ def test_a_lost_fence_writes_nothing(session: Session) -> None:
     assert session.scalars(select(Attempt.cause).order_by(Attempt.attempt)).all() == ["worker_lost", None]
 
 
+@pytest.mark.parametrize(("held", "told"), [("running", ["queued", "resumed"]), ("cancelling", ["queued"])])
+def test_a_start_is_not_told_after_the_request_to_stop(session: Session, held: str, told: list[str]) -> None:
+    job_id = submit(QUADRATIC, ringing=False)
+    found = claimed()
+    session.execute(update(Job).where(Job.id == job_id).values(status=held))
+    session.commit()
+    event = {"type": "resumed", "level": "info", "message": "", "data": {}, "reported_at": time.monotonic()}
+    write(found, ("event", event))
+    assert session.scalars(select(Event.type).where(Event.job_id == job_id).order_by(Event.seq)).all() == told
+
+
 def test_an_equal_row_keeps_its_seq_and_a_different_one_takes_a_new_one(session: Session) -> None:
     job_id = submit(QUADRATIC, ringing=False)
     write(claimed(), epoch(1), epoch(2, float("nan")), epoch(3))

@@ -73,7 +73,7 @@ def write(session: Session, lease: Lease, group: Group) -> Written:
     items = [
         *unrecorded(session, lease, "epoch", group.items, written),
         *unrecorded(session, lease, "step", group.items, written),
-        *((place, item) for place, item in enumerate(group.items) if item[0] in ("event", "checkpoint")),
+        *((place, item) for place, item in enumerate(group.items) if is_told(item, written.held)),
     ]
     items.sort(key=lambda placed: placed[0])
     if items:
@@ -86,6 +86,13 @@ def write(session: Session, lease: Lease, group: Group) -> Written:
     if group:
         notify(session, lease.job_id)
     return written
+
+
+def is_told(item: tuple[Kind, Columns], held: Held) -> bool:
+    """Whether it is an event or a checkpoint. A start is not told of once the job was asked to stop: it came first."""
+    kind, columns = item
+    too_late = held.status != "running" and columns.get("type") in ("started", "resumed")
+    return kind == "checkpoint" or (kind == "event" and not too_late)
 
 
 def unrecorded(
