@@ -86,7 +86,9 @@ def test_a_kill_while_a_request_is_obeyed(workers: Workers, failpoints: Path, ac
     assert workers.ended(another)["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("statement", ["activity = 'starting'", "INSERT INTO epoch"])
+@pytest.mark.parametrize(
+    "statement", [pytest.param("activity = 'starting'", marks=pytest.mark.slow), "INSERT INTO epoch"]
+)
 def test_the_answer_to_a_commit_is_lost(
     workers: Workers, postgres: Postgres, tmp_path: Path, request: pytest.FixtureRequest, statement: str
 ) -> None:

@@ -155,6 +155,7 @@ def test_up_killed_parts_down_and_up_again(installation: Installation) -> None:
     assert all(part["alive"] for part in shown["parts"].values())
 
 
+@pytest.mark.slow
 def test_killed_itself_it_leaves_nothing_and_starts_again_at_once(installation: Installation) -> None:
     process = installation.up()
     pids = installation.pids()

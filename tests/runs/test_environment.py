@@ -33,6 +33,7 @@ def test_rows_of_another_environment_are_marked(workers: Workers) -> None:
     assert environments[1]["environment"]["cpu_capability"] == "DEFAULT"
 
 
+@pytest.mark.slow
 def test_a_job_waits_for_its_environment(workers: Workers) -> None:
     workers.start()
     job_id = submit(example("digits-mlp-muon", 25, resources={"resume_on": "same_environment"}))

@@ -23,6 +23,7 @@ def change(act: Callable[..., Any], job_id: str, epochs: int) -> None:
     act(moves.change, job_id, Change(epochs=epochs), None)
 
 
+@pytest.mark.slow
 def test_epochs_change_while_it_runs_and_when_it_has_ended(workers: Workers, act: Callable[..., Any]) -> None:
     workers.start()
     alone = submit(spec(10))

@@ -21,7 +21,7 @@ from tests.export.test_bundles import LOSS
 from tests.export.test_scripts import digests
 from tests.system.conftest import Service
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 CLOCK = ("seq", "attempt", "duration_seconds", "samples_per_second", "finished_at")
 LONG = changed(IRIS, training__epochs=3000, metrics=["accuracy", "auroc"], checkpoint={"every_epochs": 100})
@@ -130,6 +130,7 @@ def test_initial_weights_of_a_job_and_of_an_upload(service: Service, tmp_path: P
         assert (tmp_path / name / "initial.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_bundle_gives_the_validation_loss(service: Service, tmp_path: Path) -> None:
     spec = changed(LINE, metrics=["r2"], checkpoint={"keep_best": {"monitor": "validation_r2", "mode": "max"}})
     job = service.ended(service.submit(spec)["id"])

@@ -37,6 +37,7 @@ def test_the_client_guide(service: Service, folder: Path) -> None:
     assert (folder / "model.safetensors").stat().st_size > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "count"), [("forks.md", 3), ("operating.md", 2)])
 def test_a_guide_in_python(service: Service, folder: Path, page: str, count: int) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (GUIDES / page).read_text(), re.DOTALL)
@@ -48,6 +49,7 @@ def test_a_guide_in_python(service: Service, folder: Path, page: str, count: int
         assert "optimizer." in result.stdout
 
 
+@pytest.mark.slow
 def test_the_command_line_guide(service: Service, folder: Path) -> None:
     commands = re.findall(r"^\$ descent (.*)$", (GUIDES / "cli.md").read_text(), re.MULTILINE)
     assert len(commands) > 25

@@ -72,7 +72,13 @@ def test_mnist_from_idx_files(service: Service, images: str) -> None:
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
 
 
-@pytest.mark.parametrize("name", ["reviews-lstm-adam", "reviews-lstm-sgd", "reviews-embedding-sparseadam"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reviews-embedding-sparseadam",
+        *(pytest.param(f"reviews-lstm-{name}", marks=pytest.mark.slow) for name in ("adam", "sgd")),
+    ],
+)
 def test_reviews_from_json_lines(service: Service, reviews: str, name: str) -> None:
     rows = trained(service, example(name, reviews))
     assert all(row["validation_loss"] is not None for row in rows)

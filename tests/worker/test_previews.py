@@ -9,6 +9,7 @@ from tests.worker.conftest import Workers, example
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 
+@pytest.mark.slow
 def test_a_question_is_answered_by_torch(workers: Workers) -> None:
     workers.start("--queues", "previews")
     row = workers.until(lambda: workers.rows("SELECT queue, slots, state FROM worker"))[0]
