@@ -1,16 +1,18 @@
 """Commands that make a run longer, or another one of it: change, fork, reproduce."""
 
 import copy
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from descent.cli.jobs import PANEL, print_moved
 from descent.cli.output import JobArgument, Json, State, connected
 from descent.cli.select import find_job
-from descent.client import Client
 from descent.errors import DescentError
 from descent.types import Job
+
+if TYPE_CHECKING:
+    from descent.client import Client
 
 app = typer.Typer()
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it until it ends.")]
@@ -90,7 +92,7 @@ def patch_of(spec: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
     return {key: value for key, value in changed.items() if key not in spec or spec[key] != value}
 
 
-def show_made(client: Client, job: Job, watch: bool, as_json: bool) -> None:
+def show_made(client: "Client", job: Job, watch: bool, as_json: bool) -> None:
     from descent.cli.watch import watch_job
 
     if not (watch and as_json):

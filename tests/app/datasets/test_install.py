@@ -161,7 +161,7 @@ def test_what_is_not_the_original_is_refused(api: Api, folder: Path, store: Path
         install("imdb", url + "nothing.tar.gz", {}, quiet)
     with pytest.raises(DatasetError, match="cannot be read: No such file"):
         install("imdb", str(folder / "nothing"), {}, quiet)
-    assert not [path for path in store.rglob("*") if path.is_file()]
+    assert [path.name for path in store.rglob("*") if path.is_file()] in ([], ["installation.json"])
 
 
 BROKEN = [b"", b"x" * 100, gzip.compress(b"x" * 1000), tar({"a": b"b"}), tar({})[:-5]]
