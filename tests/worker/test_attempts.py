@@ -37,10 +37,8 @@ def compare(workers: Workers, golden: dict[str, Any], job_id: str) -> None:
     assert workers.final_weights(job_id) == golden["weights"]
 
 
-SLOW = [pytest.param(victim, marks=pytest.mark.slow) for victim in ("worker.warm", "worker.main")]
-
-
-@pytest.mark.parametrize("victim", ["trainer", "worker.celery_main", *SLOW])
+@pytest.mark.slow  # with the whole service around it: tests/system/test_kills.py
+@pytest.mark.parametrize("victim", ["trainer", "worker.celery_main", "worker.warm", "worker.main"])
 def test_a_kill_changes_no_number(workers: Workers, golden: dict[str, Any], victim: str) -> None:
     workers.start()
     job_id = submit(CNN)

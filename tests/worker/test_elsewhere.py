@@ -130,6 +130,7 @@ def may_name_hosts() -> bool:
 
 @pytest.mark.system
 @pytest.mark.skipif(not may_name_hosts(), reason="a host name of one's own takes root and unshare")
+@pytest.mark.slow
 def test_a_killed_trainer_goes_on_at_the_other_host(workers: Workers, session: Session) -> None:
     session.execute(update(Worker).values(state="gone"))
     session.commit()

@@ -14,7 +14,7 @@ from tests.app.spec.documents import FUNCTION, IRIS, changed, example_specs, fac
 from worker.resolve import dry_run
 
 SPECS = list(example_specs().values())
-SOME = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MANY = settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = sorted({name for table in TABLES.values() for name in table})
 KEYS = sorted({key for table in TABLES.values() for cls in table.values() for key in cls.model_fields})
