@@ -37,13 +37,21 @@ def fit_complaints(
         return
     yield from _output_complaints(spec, work, output)
     model.train()
-    if work.counted and smallest_batch(spec, work) == 1:
+    if work.counted and smallest_piece(spec, work) == 1:
         try:
             with torch.no_grad():
                 model(sample(work, 1))
         except ValueError as error:  # torch.nn.functional's own check of what batch norm is given
-            detail = "leaves a last batch of one sample, and batch norm needs two: change it, or set drop_last"
+            leaves = "leaves a last batch of one sample"
+            if spec.resources.gpus > 1:
+                leaves = f"leaves one of {spec.resources.gpus} processes one sample of the last batch"
+            detail = f"{leaves}, and batch norm needs two: change it, or set drop_last"
             yield Complaint(("training", "batch_size"), f"{detail} ({error})")
+
+
+def smallest_piece(spec: JobSpec, work: Plan) -> int:
+    """The least samples of a batch that a process looks at: of too few, one is looked at twice."""
+    return max(1, smallest_batch(spec, work) // spec.resources.gpus)
 
 
 def smallest_batch(spec: JobSpec, work: Plan) -> int:

@@ -43,12 +43,15 @@ def memory_limit() -> int:
 
 
 def memory_of(pid: int) -> int:
-    """Bytes that the process has of memory and swap; files that it maps can be dropped and do not count."""
+    """Bytes that a trainer and its other processes have of memory and swap; files that they map can be dropped."""
     try:
         status = Path(f"/proc/{pid}/status").read_bytes()
     except OSError:
         return 0
-    return sum(int(kilobytes) for kilobytes in MEMORY.findall(status)) * 1024
+    own = sum(int(kilobytes) for kilobytes in MEMORY.findall(status)) * 1024
+    with suppress(OSError):
+        return own + sum(map(memory_of, map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())))
+    return own
 
 
 def spent(lease: Lease) -> float:

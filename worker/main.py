@@ -7,6 +7,7 @@ SIGTERM or SIGINT: running jobs save a checkpoint and go back into the queue; a 
 import argparse
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,25 +17,29 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from app.jobs.placement import queue_of
 from app.local.devices import training_slots
 from app.local.processes import LAUNCH, Steps
 from app.local.supervisor import Part, Supervisor
 
 logger = logging.getLogger(__name__)
 
+SLOTS = re.compile(r"(cpu|cuda|cuda:\d+(?:\+cuda:\d+)*)=(\d+)", re.ASCII)
+SLOTS_HELP = "cpu=2,cuda:0=1 (default: the cores, and one for each GPU); cuda:1+cuda:2=1 is a slot for jobs over both"
 DRAIN: Steps = [(signal.SIGTERM, 75.0)]
 AT_ONCE: Steps = [(signal.SIGKILL, 1.0)]
 
 
 class Group(NamedTuple):
-    """The slots of one device: `cpu`, or `cuda:N` as this host counts."""
+    """The slots of one device: `cpu`, or `cuda:N` as this host counts; `cuda:0+cuda:1` are two for one job."""
 
     device: str
     slots: int
 
     @property
     def queue(self) -> str:
-        return self.device.partition(":")[0]
+        kind, gpus = self.device.partition(":")[0], len(self.device.split("+"))
+        return queue_of({"device": kind, "gpus": gpus})
 
 
 class Host:
@@ -102,7 +107,7 @@ class Host:
     def _add(self, group: Group) -> None:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channels += [here, there]
-        visible = {"CUDA_VISIBLE_DEVICES": visible_device(group.device), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        visible = {"CUDA_VISIBLE_DEVICES": visible_devices(group.device), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         visible["OPENBLAS_NUM_THREADS"] = "1"  # NumPy would start threads when it is imported, before the forks
         self._part(f"warm {group.device}", ["worker.warm", str(there.fileno())], AT_ONCE, visible, there.fileno())
         celery = ["worker.celery_main", "--queue", group.queue, "--device", group.device]
@@ -125,30 +130,35 @@ class Host:
         self.supervisor.add(Part(name, start, steps))
 
 
-def visible_device(device: str) -> str:
-    """What CUDA is to show a trainer: nothing for `cpu`, else the one device, by this process's own numbering."""
-    kind, _, index = device.partition(":")
-    if kind == "cpu":
+def visible_devices(device: str) -> str:
+    """What CUDA is to show a trainer: nothing for `cpu`, else its devices, by this process's own numbering."""
+    if device == "cpu":
         return ""
     listed = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    number = int(index or 0)
-    return listed[number] if number < len(listed) else str(number)
+    numbers = [int(name.partition(":")[2]) for name in device.split("+")]
+    return ",".join(listed[number] if number < len(listed) else str(number) for number in numbers)
 
 
 def parse_slots(text: str) -> Iterator[Group]:
-    """`cpu=2,cuda:0=1`. Raises ValueError."""
+    """`cpu=2,cuda:0=1,cuda:1+cuda:2=1`. Raises ValueError."""
     for part in text.split(","):
-        device, _, count = part.partition("=")
-        kind, _, index = device.partition(":")
-        if kind not in ("cpu", "cuda") or (index and not index.isdecimal()) or not count.isdecimal():
-            raise ValueError(f"{part!r} is not like cpu=2 or cuda:0=1")
-        if int(count):
-            yield Group(device if kind == "cpu" or index else "cuda:0", int(count))
+        found = SLOTS.fullmatch(part)
+        if found is None:
+            raise ValueError(f"{part!r} is not like cpu=2, cuda:0=1, or cuda:0+cuda:1=1 for jobs over both")
+        device, count = "cuda:0" if found[1] == "cuda" else found[1], int(found[2])
+        gpus = device.split("+")
+        if len(set(gpus)) < len(gpus):
+            raise ValueError(f"{part!r} names a device twice")
+        if count:
+            yield Group(device, count)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="descent worker")
-    parser.add_argument("--slots", help="cpu=2,cuda:0=1 (default: the cores, and one for each GPU)")
+    parser.add_argument(
+        "--slots",
+        help=SLOTS_HELP,
+    )
     parser.add_argument("--queues", choices=["previews"], help="answer the API's previews, and train nothing")
     parser.add_argument("--labels", default="", help="what jobs may ask for: gpu-large,eu")
     arguments = parser.parse_args()

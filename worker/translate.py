@@ -80,6 +80,7 @@ def engine_config(resolution: Resolution, *, data: dict[str, Any] | None, run: d
         "format": 1,
         "seed": spec.seed,
         "device": spec.resources.device,
+        "gpus": spec.resources.gpus,
         "cpu_threads": spec.resources.cpu_threads,
         "reproducibility": spec.training.reproducibility,
         "data": data,

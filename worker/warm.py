@@ -6,7 +6,6 @@ wait status) and hears `kill`; when its other end closes, the requester is dead 
 """
 
 import contextlib
-import ctypes
 import os
 import selectors
 import signal
@@ -15,9 +14,9 @@ import sys
 import warnings
 from pathlib import Path
 
+from worker.training.lifeline import die_with_parent
+
 FDS = 3
-PR_SET_PDEATHSIG = 1
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 def warm_up() -> None:
@@ -131,13 +130,6 @@ class WarmParent:
     def _say(self, control: socket.socket, message: str) -> None:
         with contextlib.suppress(OSError):
             control.send(message.encode())
-
-
-def die_with_parent(parent: int) -> None:
-    """SIGKILL for us when the parent's main thread ends; at once when that has happened already."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def main() -> None:

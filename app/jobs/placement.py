@@ -9,11 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.jobs.repository import Row
-from app.jobs.spec import JobSpec, Plan
-from app.jobs.spec.base import Complaint
+from app.jobs.spec import Plan
 
 EPOCH_FLOPS = 1e11
 PARAMETERS = 10_000_000
+
+
+def queue_of(resources: Mapping[str, Any]) -> str:
+    """cpu, cuda, or cuda-2 and so on: a job over several GPUs waits for a slot that has so many of one host."""
+    several = resources["device"] == "cuda" and resources["gpus"] > 1
+    return f"cuda-{resources['gpus']}" if several else str(resources["device"])
 
 
 def offers_cuda(workers: Sequence[Row], labels: Sequence[str]) -> bool:
@@ -26,12 +31,3 @@ def pays_on_cuda(work: Plan, model: Mapping[str, Any]) -> bool:
     samples = work.counts.train if work.counted else 0
     flops = 3 * (model.get("flops_per_sample") or 0) * samples
     return flops >= EPOCH_FLOPS or (model.get("parameters") or 0) >= PARAMETERS
-
-
-def gpu_complaints(spec: JobSpec, workers: Sequence[Row]) -> list[Complaint]:
-    """A job trains on one GPU: more than that no worker offers to one job."""
-    wanted, offered = spec.resources.gpus, int(offers_cuda(workers, spec.resources.labels))
-    if wanted == 1:
-        return []
-    detail = f"asks for {wanted} GPUs in one job; live workers offer {offered}, and none trains over several"
-    return [Complaint(("resources", "gpus"), detail)]

@@ -12,7 +12,7 @@ from app.doorbell import ring_soon
 from app.errors import InvalidPayload, PointedError, Unavailable
 from app.jobs import idempotency, memory, service
 from app.jobs.idempotency import Reservation
-from app.jobs.placement import gpu_complaints, offers_cuda, pays_on_cuda
+from app.jobs.placement import offers_cuda, pays_on_cuda, queue_of
 from app.jobs.repository import Row, live_workers
 from app.jobs.spec import JobSpec, SpecError, plan, resolve, validate
 from app.jobs.submitted import Submission
@@ -34,8 +34,6 @@ def read(document: Any, workers: Sequence[Row], catalog: Catalog) -> Submission:
         raise InvalidPayload("A job spec is needed.", errors=[PointedError(pointer="", detail="is required")])
     try:
         spec = validate(document)
-        if complaints := gpu_complaints(spec, workers):
-            raise SpecError.of(complaints)
         resolved = resolved_for(spec, workers, catalog)
         work = plan(spec, catalog.facts_of)
         found = weights.of_spec(catalog, spec)
@@ -191,7 +189,7 @@ def store(
             idempotency.keep(session, reservation, 201, body)
         failpoints.reach("before_submit_commit")
     failpoints.reach("after_submit_commit")
-    ring_soon(submission.resolved["resources"]["device"])
+    ring_soon(queue_of(submission.resolved["resources"]))
     return body
 
 

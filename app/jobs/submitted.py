@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from app.jobs.placement import queue_of
 from app.jobs.spec import JobSpec, spec_sha256
 from app.weights.references import Found
 
@@ -49,7 +50,7 @@ class Submission:
             "seed": self.spec.seed,
             "priority": resources["priority"],
             "labels": resources["labels"],
-            "queue": resources["device"],
+            "queue": queue_of(resources),
             "epochs": self.epochs,
             "work_seconds": (self.steps or 0) * STEP_SECONDS + self.flops / FLOPS_PER_SECOND,
             "progress": {"epoch": 0, "step": 0, "steps": self.steps, "phase": 0},

@@ -170,6 +170,8 @@ class Attempt(Base):
     worker_id: Mapped[str]
     host: Mapped[str]
     device: Mapped[str]
+    devices: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Of the spec's `resources.gpus`."""
     environment: Mapped[dict[str, Any] | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]

@@ -48,7 +48,7 @@ def attempt_all() -> dict[str, Part]:
     if "workers" not in found:
         return {"migrations": found}
     kinds = {worker["queue"] for worker in found["workers"]}
-    training, preview = bool(kinds & {"cpu", "cuda"}), previews.QUEUE in kinds
+    training, preview = bool(kinds - {previews.QUEUE}), previews.QUEUE in kinds
     told = {"store": {"ok": True, "detail": found["alert"]}} if found["alert"] is not None else {}
     return {
         **told,

@@ -14,6 +14,7 @@ from app.doorbell import ring_soon
 from app.errors import InvalidPayload, PointedError
 from app.ids import new_id
 from app.jobs import idempotency, submission
+from app.jobs.placement import queue_of
 from app.jobs.repository import Row
 from app.jobs.submitted import Submission
 from app.projects.audit import record
@@ -108,7 +109,7 @@ def store(project_id: str, document: Any, reservation: idempotency.Reservation |
         body = render(sweep | {"warnings": warnings} if warnings else sweep)
         if reservation is not None:
             idempotency.keep(session, reservation, 201, body)
-    for queue in {job.resolved["resources"]["device"] for job in jobs}:
+    for queue in {queue_of(job.resolved["resources"]) for job in jobs}:
         for _ in range(rings(queue, len(jobs), submission.workers_now(project_id))):
             ring_soon(queue)
     return body

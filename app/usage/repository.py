@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
-SECONDS = "extract(epoch FROM least(coalesce(a.ended_at, now()), :until) - greatest(a.started_at, :since))"
+SECONDS = "a.devices * extract(epoch FROM least(coalesce(a.ended_at, now()), :until) - greatest(a.started_at, :since))"
 WITHIN = "a.started_at < :until AND (a.ended_at IS NULL OR a.ended_at > :since)"
 
 BY_JOB = text(f"""

@@ -1,4 +1,4 @@
-"""Where a job trains that leaves its device open, and what is said to one that wants several GPUs."""
+"""Where a job trains that leaves its device open, and for whom one waits that wants several GPUs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -93,11 +93,35 @@ def test_what_exact_cannot_train_on_cuda_stays_on_the_cpu(
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/model/layers/1")
 
 
-def test_several_gpus_are_refused_with_a_sentence(api: Api, add_worker: Callable[..., str]) -> None:
-    for offered in (0, 1):
-        refused = api.post("/v1/jobs", json=SPEC | {"resources": {"gpus": 2}})
-        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/resources/gpus")
-        assert f"asks for 2 GPUs in one job; live workers offer {offered}" in refused.json()["detail"]
-        add_worker("cuda")
-    assert api.post("/v1/jobs", json=SPEC | {"resources": {"device": "cpu", "gpus": 2}}).status_code == 422
-    assert api.post("/v1/jobs", json=SPEC | {"resources": {"gpus": 1}}).status_code == 201
+def test_a_job_over_several_gpus_waits_for_a_slot_that_has_them(api: Api, add_worker: Callable[..., str]) -> None:
+    add_worker("cuda")
+    job = api.submit(resources={"gpus": 2})
+    assert job["resolved_spec"]["resources"] | {"device": "cuda", "gpus": 2} == job["resolved_spec"]["resources"]
+    assert api.get(f"/v1/jobs/{job['id']}").json()["waiting"]["reason"] == "no_worker"
+    add_worker("cuda-2")
+    waiting = api.get(f"/v1/jobs/{job['id']}").json()["waiting"]
+    assert (waiting["reason"], waiting["position"]) == ("capacity", 1)
+    assert "'cuda-2', which has 2 slots" in waiting["detail"]
+    queued = {row["queue"]: row["queued"] for row in api.get("/v1/queue").json()["data"]}
+    assert queued == {"cuda": 0, "cuda-2": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"resources": {"device": "cpu", "gpus": 9}}, "/resources/gpus"),
+        ({"resources": {"gpus": 0}}, "/resources/gpus"),
+        ({"resources": {"gpus": 4}, "training": SPEC["training"] | {"batch_size": 3}}, "/training/batch_size"),
+        (
+            {"resources": {"gpus": 2}, "model": {"type": "Function", "expression": "x ** 2", "initial": {"x": 1.0}}},
+            "/resources/gpus",
+        ),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(api: Api, change: dict[str, Any], pointer: str) -> None:
+    document = SPEC | change
+    if "expression" in document["model"]:
+        document = {**document, "data": None, "loss": None, "metrics": [], "training": {"epochs": 2}}
+    refused = api.post("/v1/jobs", json=document)
+    assert refused.status_code == 422
+    assert pointer in [error["pointer"] for error in refused.json()["errors"]]

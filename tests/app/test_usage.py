@@ -12,8 +12,15 @@ from app.projects.retention import expire
 from tests.app.conftest import SPEC, Api
 
 
-def add_attempt(session: Session, api: Api, job: str, began: str, ended: str | None) -> None:
-    row = {"job_id": job, "project_id": api.project_id, "worker_id": "w", "host": "h", "device": "cpu"}
+def add_attempt(session: Session, api: Api, job: str, began: str, ended: str | None, devices: int = 1) -> None:
+    row = {
+        "devices": devices,
+        "job_id": job,
+        "project_id": api.project_id,
+        "worker_id": "w",
+        "host": "h",
+        "device": "cpu",
+    }
     times = {"started_at": text(began), "ended_at": None if ended is None else text(ended)}
     number = session.execute(text("SELECT count(*) FROM attempt")).scalar_one() + 1
     session.add(Attempt(attempt=number, **row, **times))
@@ -32,7 +39,7 @@ def test_usage_by_project_key_and_job(api: Api, make_api: Callable[..., Api], se
     other.submit()
     first, second = api.submit()["id"], api.submit()["id"]
     add_attempt(session, api, first, "timestamptz '2026-01-02'", "timestamptz '2026-01-02 00:01:00'")
-    add_attempt(session, api, first, "timestamptz '2026-01-03'", "timestamptz '2026-01-03 00:00:30'")
+    add_attempt(session, api, first, "timestamptz '2026-01-03'", "timestamptz '2026-01-03 00:00:15'", devices=2)
     add_attempt(session, api, second, "timestamptz '2025-12-31'", "timestamptz '2026-01-01 00:00:05'")
     add_attempt(session, api, second, "timestamptz '2027-01-01'", None)
     add_checkpoint(session, api, first, 70)

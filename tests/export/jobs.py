@@ -190,3 +190,11 @@ JOBS: dict[str, Document] = {
     "rnn": changed(IMAGES, model={"type": "Sequential", "layers": [{"type": "Reshape", "shape": [8, 8]}, {"type": "GRU", "hidden_size": 6, "batch_first": True}, {"type": "LastStep"}, {"type": "Linear", "name": "head"}]}),
     "gpt": changed(TOKENS, model={"type": "GPT", "n_layer": 2, "n_head": 2, "n_embd": 16, "dropout": 0.1}),
 }  # fmt: skip
+TOGETHER = {"device": "cpu", "gpus": 2}
+JOBS |= {
+    "together-dropout-ema": changed(JOBS["clip-accumulate-ema"], resources=TOGETHER),
+    "together-mixup": changed(JOBS["cnn-mixup"], resources={"device": "cpu", "gpus": 3}, metrics=["accuracy", "auroc"]),
+    "together-lbfgs": changed(JOBS["inline-lbfgs-accumulated"], resources=TOGETHER),
+    "together-phases": changed(JOBS["phases"], resources=TOGETHER),
+    "together-resnet": changed(JOBS["digits-resnet18-layer-rates"], resources=TOGETHER),
+}

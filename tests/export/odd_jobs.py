@@ -100,3 +100,8 @@ ODD_JOBS: dict[str, Document] = {
     "graph-linear-warmup": changed(IMAGES, model=GRAPH, optimizer={"type": "AdamW", "lr": 0.01, "groups": [{"params": "(a|b)\\..*", "lr": 0.001, "betas": [0.8, 0.95]}]},
         scheduler={"type": "WarmupCosine", "warmup": 3, "min_factor": 0.05, "interval": "step"}, training={**TELL, "epochs": 2, "batch_size": 30, "accumulate_steps": 2}),
 }  # fmt: skip
+TOGETHER = {"device": "cpu", "gpus": 3}
+ODD_JOBS |= {
+    f"together-{name}": changed(ODD_JOBS[name], resources=TOGETHER)
+    for name in ("rollback-logged-keep-best", "draws-in-validation", "margins", "gpt-perplexity-bfloat16")
+}

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.datasets.stored import Known
 from tests.app.datasets import files
-from tests.export.jobs import BUCKETS, Document
+from tests.export.jobs import BUCKETS, TOGETHER, Document
 from tests.worker.datasets.test_uploaded import stored
 
 WORDS = ("good", "fine", "bad", "poor", "film", "plot")
@@ -93,6 +93,8 @@ UPLOADS["stream"][3]["metrics"] = ["perplexity", "accuracy"]
 UPLOADS["parquet"][3].update(loss={"type": "HuberLoss"}, metrics=["r2", "mae"])
 UPLOADS["sparse-adam"][3]["training"] |= {"accumulate_steps": 2, "telemetry": ["groups"], "log_every_steps": 2}
 UPLOADS["sparse-sgd"][3]["training"]["clip"] = {"type": "norm", "max_norm": 0.1}
+UPLOADS["together-bucket"] = (*UPLOADS["lstm-bucket"][:3], {**UPLOADS["lstm-bucket"][3], "resources": TOGETHER})
+UPLOADS["together-sparse"] = (*UPLOADS["sparse-adam"][:3], {**UPLOADS["sparse-adam"][3], "resources": TOGETHER})
 
 
 def known_of(name: str, folder: Path) -> Known:

@@ -1,7 +1,6 @@
 """A trainer's stderr: everything while it is short, its beginning and its end when it is long."""
 
 from worker.logs import HEAD_BYTES, TOTAL_BYTES, AttemptLog
-from worker.main import parse_slots
 
 
 def stored(log: AttemptLog, rounds: list[bytes]) -> dict[int, str]:
@@ -41,8 +40,3 @@ def test_a_flood_between_two_groups_is_cut_as_well() -> None:
         log.add(b"x" * 65_536)
     assert log.waiting <= 2 * TOTAL_BYTES
     assert "left out" in "".join(stored(log, [b"end"]).values())
-
-
-def test_slots_are_read_device_by_device() -> None:
-    groups = [(group.device, group.queue, group.slots) for group in parse_slots("cpu=2,cuda:1=3,cuda=1,cpu=0")]
-    assert groups == [("cpu", "cpu", 2), ("cuda:1", "cuda", 3), ("cuda:0", "cuda", 1)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from . import pieces
 from .batches import load
 from .code import block
 from .objective import forward
@@ -11,7 +12,8 @@ from .outline import Outline
 def evaluate(outline: Outline) -> str:
     """Loss, and metrics where the job has any, in eval mode."""
     arguments = ", ".join(["model", *outline.tensors("")])
-    body = [*load(outline, "start : start + BATCH_SIZE", ""), *forward(outline), "total += loss.item() * len(x)"]
+    body = pieces.evaluated_by(outline)
+    body += [*load(outline, "start : start + BATCH_SIZE", ""), *forward(outline), "total += loss.item() * len(x)"]
     body += outline.metrics.count()
     loop = block("for start in range(0, len(inputs), BATCH_SIZE):", body)
     result = "return total / len(inputs)"
@@ -20,7 +22,8 @@ def evaluate(outline: Outline) -> str:
     start = ["model.eval()", "total = 0.0", *outline.metrics.reset()]
     doc = '"""The mean loss of a part, in eval mode and in its own order."""'
     head = f"@torch.no_grad()\ndef evaluate({arguments}):"
-    return block(head, [doc, *start, loop, "model.train()", result])
+    end = [*["as_process(0)"] * outline.in_pieces, "model.train()"]
+    return block(head, [doc, *start, loop, *end, result])
 
 
 def evaluated(outline: Outline, part: str, model: str = "model") -> str:

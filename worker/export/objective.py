@@ -24,26 +24,32 @@ def forward(outline: Outline, *, training: bool = False) -> Iterator[str]:
         yield block(f"with torch.autocast({literal(config.device)}, dtype={precision}):", lines)
 
 
-def backward(outline: Outline) -> Iterator[str]:
+def backward(outline: Outline, window: str = "window", part: str = "") -> Iterator[str]:
+    """`part`: what a piece of a batch counts in its loss; the piece's `share` is kept then."""
     l1 = outline.config.training.l1
     if l1:
         yield f"loss = loss + {literal(l1)} * sum(p.abs().sum() for p in model.parameters() if p.requires_grad)"
-    loss = "(loss / len(window))" if outline.accumulates else "loss"
+    loss = f"loss / len({window})" if outline.accumulates else "loss"
+    if part:
+        yield f"share = {loss}{part}"
+        loss = "share"
+    loss = f"({loss})" if " " in loss and not outline.scaled else loss
     yield f"scaler.scale({loss}).backward()" if outline.scaled else f"{loss}.backward()"
 
 
 def count(outline: Outline) -> Iterator[str]:
     """What the rows need of a batch."""
+    loss = "loss" if outline.in_pieces else "loss.item()"
     if outline.function:
         yield "total, samples = loss.item(), 1"
     else:
-        yield "total, samples = total + loss.item() * len(x), samples + len(x)"
+        yield f"total, samples = total + {loss} * len(x), samples + len(x)"
     if outline.logged:
         size = "1" if outline.function else "len(x)"
-        yield f"recent, seen = recent + loss.item() * {size}, seen + {size}"
+        yield f"recent, seen = recent + {loss} * {size}, seen + {size}"
     yield from outline.metrics.count()
     if outline.range_test:
-        line = "losses.append(loss.item())"
+        line = f"losses.append({loss})"
         once = block("if not counted:", [line, "counted = True"]) if outline.accumulates else line
         yield from outline.in_range_test([once])
 

@@ -68,6 +68,11 @@ class Outline:
         return self.config.training.accumulate_steps > 1 and not self.function
 
     @property
+    def in_pieces(self) -> bool:
+        """Whether several processes trained the job."""
+        return self.config.gpus > 1
+
+    @property
     def telemetry(self) -> bool:
         return "groups" in self.config.training.telemetry
 

@@ -45,6 +45,7 @@ def functions(outline: Outline) -> Iterator[str]:
     if outline.config.training.ema_decay is not None:
         lines += ["averaged.module.load_state_dict(average)", "averaged.n_averaged.copy_(count)"]
     lines += ["scaler.load_state_dict(scale)"] * outline.scaled
+    lines += ["drawn[:] = others"] * outline.in_pieces
     lines.append("torch.set_rng_state(random)")
     lines += ["torch.cuda.set_rng_state(random_cuda)"] * outline.cuda
     yield from ("", block("def go_back(moment):", lines), "")
@@ -64,6 +65,8 @@ def copied(outline: Outline) -> Iterator[tuple[str, str]]:
         yield "count", "averaged.n_averaged"
     if outline.scaled:
         yield "scale", "scaler.state_dict()"
+    if outline.in_pieces:
+        yield "others", "drawn"
     yield "random", "torch.get_rng_state()"
     if outline.cuda:
         yield "random_cuda", "torch.cuda.get_rng_state()"

@@ -14,7 +14,7 @@ from worker.training.losses import CLASS_LOSSES
 from worker.training.schedules.range_test import SMOOTHING, smoothed
 from worker.translate import engine_config
 
-from . import augment, fork, gradients, layout, rollback, weights
+from . import augment, fork, gradients, layout, pieces, rollback, weights
 from .code import literal
 from .data import DataSource, data_source
 from .epoch import training
@@ -70,6 +70,7 @@ def training_script(
     definitions += [*model.definitions, *augment.definitions(config.augment), *phases.definitions]
     definitions += [
         *gradients.definitions(outline),
+        *pieces.definitions(outline),
         *rollback.definitions(outline),
         *metrics.definitions(config.device),
     ]
@@ -84,6 +85,7 @@ def training_script(
     main += [f"model.to({literal(config.device)})"] * outline.cuda
     main += ["", "# Loss, optimizer, schedule"] if loss is not None else ["", "# Optimizer, schedule"]
     main += [*(loss.lines if loss is not None else []), *extras(outline), *outline.starts[0]]
+    main += pieces.settings(outline)
     main += ["", *functions(outline), "", *training(outline), *ending(outline)]
     return Exported(layout.assembled(title, definitions, main, list(files), metrics.imports()), files)
 
@@ -119,6 +121,7 @@ def functions(outline: Outline) -> Iterator[str]:
     """What the loop calls and needs the script's own variables for."""
     if outline.validation or outline.test:
         yield from ("", evaluate(outline), "")
+    yield from pieces.functions(outline)
     yield from rollback.functions(outline)
     yield from ("", layout.show(outline), "")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from worker.training.schedules.range_test import GIVEN_WAY
 
-from . import gradients
+from . import gradients, pieces
 from .batches import fields, load_augmented
 from .code import block
 from .evaluation import evaluated
@@ -21,12 +21,17 @@ def update(outline: Outline) -> Iterator[str]:
     if outline.closure:
         yield from with_closure(outline)
     else:
-        yield zero(outline)
-        batch = [*load_augmented(outline), *forward(outline, training=True), *backward(outline), *count(outline)]
-        yield from [block("for batch in window:", batch)] if outline.accumulates else batch
+        yield from pieces.passes(outline) if outline.in_pieces else passes(outline)
         yield from gradients.prepared(outline)
         yield from ("scaler.step(optimizer)", "scaler.update()") if outline.scaled else ("optimizer.step()",)
     yield from gradients.told_groups(outline)
+
+
+def passes(outline: Outline) -> Iterator[str]:
+    """A window's forward and backward passes, and what the rows need of it."""
+    yield zero(outline)
+    batch = [*load_augmented(outline), *forward(outline, training=True), *backward(outline), *count(outline)]
+    yield from [block("for batch in window:", batch)] if outline.accumulates else batch
 
 
 def zero(outline: Outline) -> str:
@@ -35,27 +40,32 @@ def zero(outline: Outline) -> str:
 
 def with_closure(outline: Outline) -> Iterator[str]:
     """The batches are loaded once; LBFGS may evaluate them several times. What is counted is the first evaluation."""
-    inside = [*forward(outline, training=True), *backward(outline)]
-    seen = block("if first:", list(count(outline)))
-    if outline.accumulates:
-        yield "loaded = []"
-        batch = f"({fields(outline)})"
-        yield block("for batch in window:", [*load_augmented(outline), f"loaded.append({batch})"])
-        inside += [seen, "mean = mean + loss.detach() / len(window)"]
-        inside = ["mean = 0.0", block(f"for {fields(outline)} in loaded:", inside)]
+    if outline.in_pieces:
+        yield from pieces.loaded(outline)
+        evaluation = ["found, mean = in_pieces(loaded)", block("if first:", [pieces.counted(outline)])]
+    elif outline.accumulates:
+        yield from pieces.loaded(outline)
+        evaluation = [zero(outline), "mean = 0.0", block(f"for {fields(outline)} in loaded:", evaluated_batch(outline))]
     else:
         yield from load_augmented(outline)
-        inside.append(seen)
+        evaluation = [zero(outline), *evaluated_batch(outline)]
     measured = [line.replace("norm = ", "measured = ", 1) for line in gradients.prepared(outline)]
     names = ", ".join([counters(outline), "norm", "first", *gradients.seen_names(outline)])
-    body = [f"global {names}", zero(outline), *inside, *measured]
-    body += ["norm, first = measured if first else norm, False"]
-    body += [f"return {'mean' if outline.accumulates else 'loss'}"]
+    body = [f"global {names}", *evaluation, *measured, "norm, first = measured if first else norm, False"]
+    body.append(f"return {'mean' if outline.accumulates or outline.in_pieces else 'loss'}")
     yield "first = True"
     yield ""
     yield block("def closure():", body)
     yield ""
     yield "optimizer.step(closure)"
+
+
+def evaluated_batch(outline: Outline) -> Iterator[str]:
+    yield from forward(outline, training=True)
+    yield from backward(outline)
+    yield block("if first:", list(count(outline)))
+    if outline.accumulates:
+        yield "mean = mean + loss.detach() / len(window)"
 
 
 def after_update(outline: Outline) -> Iterator[str]:

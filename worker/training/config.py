@@ -72,6 +72,7 @@ class Config:
     phases: list[Phase]
     seed: int = 0
     device: str = "cpu"
+    gpus: int = 1  # processes that train it together, each on a device of its own
     cpu_threads: int = 1
     reproducibility: str = "exact"
     data: dict[str, Any] | None = None

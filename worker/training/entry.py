@@ -10,6 +10,7 @@ import torch
 from . import failpoints
 from .config import Config
 from .errors import TrainingError
+from .gang import Gang
 from .requests import Requests
 from .trainer import Trainer
 
@@ -26,8 +27,12 @@ def run(config: Mapping[str, Any], report: Report, requests: Requests) -> None:
             report(message)
 
     trainer: Trainer | None = None
+    gang = Gang.fork(1)
     try:
-        trainer = Trainer(Config.parse(config), one_at_a_time, requests)
+        parsed = Config.parse(config)
+        gang = Gang.fork(parsed.gpus)
+        gang.meet(parsed.device, one_at_a_time)
+        trainer = Trainer(parsed, one_at_a_time if gang.world.leads else _nobody, requests, gang.world)
         end = trainer.run()
     except TrainingError as error:
         end = _failed(trainer, error.code, str(error), error.detail())
@@ -41,7 +46,11 @@ def run(config: Mapping[str, Any], report: Report, requests: Requests) -> None:
         end = _failed(trainer, "internal", f"{type(error).__name__}: {error}", None)
     if trainer is not None:
         trainer.saving.wait()
-    one_at_a_time(end)
+    one_at_a_time(gang.end(end))
+
+
+def _nobody(message: dict[str, Any]) -> None:
+    """The leader reports for all."""
 
 
 def _failed(trainer: Trainer | None, code: str, message: str, detail: Any) -> dict[str, Any]:

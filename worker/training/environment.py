@@ -11,8 +11,8 @@ from .config import Config
 from .errors import ConfigError
 
 
-def configure(config: Config) -> torch.device:
-    """Pin threads and determinism before the first operation. Returns the device to train on."""
+def configure(config: Config, rank: int = 0) -> torch.device:
+    """Pin threads and determinism before the first operation. Returns the device to train on: one for each rank."""
     torch.set_num_threads(config.cpu_threads)
     # A float16 step that the scaler skips is not an optimizer's step, and no reason to tell the user about call orders.
     warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
@@ -20,6 +20,8 @@ def configure(config: Config) -> torch.device:
         device = torch.device(config.device)
     except RuntimeError as error:
         raise ConfigError("/resources/device", f"{config.device} is no device of torch") from error
+    if device.type == "cuda" and config.gpus > 1:
+        device = torch.device("cuda", rank)
     exact = config.reproducibility == "exact"
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when CUDA starts
@@ -34,7 +36,7 @@ def configure(config: Config) -> torch.device:
     return device
 
 
-def fingerprint(device: torch.device) -> dict[str, Any]:
+def fingerprint(device: torch.device, world_size: int) -> dict[str, Any]:
     """What must be equal for two runs to be equal to the bit."""
     found: dict[str, Any] = {
         "torch": torch.__version__,
@@ -48,7 +50,7 @@ def fingerprint(device: torch.device) -> dict[str, Any]:
         "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "matmul_precision": torch.get_float32_matmul_precision(),
-        "world_size": 1,
+        "world_size": world_size,
     }
     if device.type == "cuda":
         found |= {

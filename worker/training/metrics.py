@@ -58,6 +58,8 @@ class FromTorchmetrics:
         if self._metric is None:
             self._width = width
             self._metric = self._make(width).to(device)
+            # Each process of a training has seen all samples: there is nothing to bring together.
+            self._metric.sync_on_compute = self._metric._to_sync = False
         return self._metric
 
     def compute(self) -> Any:
@@ -185,6 +187,9 @@ class MetricSet:
                 raise ConfigError(f"/metrics/{index}", f"unknown metric {config['type']}")
         self._configs = configs
         self.reset()
+
+    def __bool__(self) -> bool:
+        return bool(self._configs)
 
     def reset(self) -> None:
         self._metrics = {

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .distributed import World
 from .errors import Diverged
 from .metrics import MetricSet
 
@@ -50,6 +51,7 @@ class EpochRecord:
     """The open epoch. Losses wait on the device until they are folded in."""
 
     metrics: MetricSet
+    world: World
     loss: Mean = field(default_factory=Mean)
     since_row: Mean = field(default_factory=Mean)  # for the step series, across epochs
     learning_rates: list[float] | None = None  # in force for the epoch's first update
@@ -73,7 +75,7 @@ class EpochRecord:
         """Bring the waiting losses over (waits for the device). Raises Diverged at one that is not finite."""
         if not self._losses:
             return []
-        losses = torch.stack(self._losses).tolist()
+        losses = self.world.losses(torch.stack(self._losses), self._sizes)
         for loss, size in zip(losses, self._sizes, strict=True):
             if not tolerate and not math.isfinite(loss):
                 raise Diverged(progress.epoch, progress.step, loss)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 Request = Literal["pause", "cancel", "drain", "preempt"]
+REQUESTS: tuple[Request | None, ...] = (None, "pause", "cancel", "drain", "preempt")
 
 
 class Requests:

@@ -23,7 +23,7 @@ class Saving:
         self._position: tuple[int, int, int] | None = None  # of the newest snapshot: (epoch, batch, step)
         self.last_path: str | None = None
 
-    def after_update(self) -> None:
+    def after_update(self, clock_is_due: bool) -> None:
         """Write what is due inside an epoch."""
         every = self._settings.every_steps
         if every is not None and self._trainer.progress.step % every == 0:
@@ -31,7 +31,7 @@ class Saving:
                 self._trainer.progress.batch < self._trainer.batches
             ):  # else the end of the epoch writes it, with its row
                 self.save("interval")
-        elif self._clock_is_due() and self._trainer.progress.batch < self._trainer.batches:
+        elif clock_is_due and self._trainer.progress.batch < self._trainer.batches:
             self.save("interval")
 
     def after_epoch(self, best: bool) -> None:
@@ -43,12 +43,14 @@ class Saving:
         due = (epochs is not None and trainer.progress.epochs_done % epochs == 0) or (
             steps is not None and trainer.progress.step % steps == 0
         )
-        if due or self._clock_is_due():
+        if due or trainer.world.agree(self.clock_is_due)[0]:
             self.save("interval")
         elif best and trainer.tracking.keeps_best:
             self.save("best")
 
-    def _clock_is_due(self) -> bool:
+    @property
+    def clock_is_due(self) -> bool:
+        """By the leader's clock."""
         return (
             self._seconds is not None and time.monotonic() - self._saved_at >= self._seconds and not self._writer.busy
         )
@@ -65,8 +67,9 @@ class Saving:
         self._learn_paths()
         best = trainer.tracking.best
         is_best = best.epoch is not None and where.batch == 0 and best.epoch == where.epochs_done
-        snapshot = state.snapshot(trainer)
-        self._writer.submit(Order(snapshot, reason, dict(trainer.tracking.values), is_best))
+        snapshot = state.snapshot(trainer)  # by all processes: each has something to tell
+        if trainer.world.leads:
+            self._writer.submit(Order(snapshot, reason, dict(trainer.tracking.values), is_best))
         self._position, self._saved_at = position, time.monotonic()
         if reason in ("final", "pause", "drain"):
             trainer.liveness.activity("checkpointing")

@@ -19,3 +19,8 @@ def augmentation_generator(seed: int, epoch: int, device: torch.device) -> torch
 def noise_generator(seed: int, step: int) -> torch.Generator:
     """Draws the `noise` of an UpdateRule's step (from 1)."""
     return torch.Generator().manual_seed((seed * STRIDE + step) % BITS)
+
+
+def process_seed(seed: int, rank: int) -> int:
+    """Of what a process of rank 1 and above draws in its forward passes; the first goes on after construction."""
+    return (seed * STRIDE + rank + 3 * 2**30) % BITS

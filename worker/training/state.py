@@ -24,6 +24,7 @@ def snapshot(trainer: "Trainer") -> Snapshot:
     trainer.fold()
     trainer.progress.seconds += trainer.record.tick()
     tensors = trainer.learner.tensors()
+    drawn, *others = trainer.world.told(random_state(trainer.device))
     content = {
         "format": FORMAT,
         "spec_sha256": trainer.config.run.spec_sha256,
@@ -31,7 +32,8 @@ def snapshot(trainer: "Trainer") -> Snapshot:
         "progress": asdict(trainer.progress),
         "learner": trainer.learner.state(),
         "scheduler": trainer.config.phases[trainer.progress.phase].scheduler,
-        "random": random_state(trainer.device),
+        "random": drawn,
+        "random_of_others": others,  # by rank, from 1
         "record": trainer.record.state(),
         "augmentation": None if trainer.generator is None else trainer.generator.get_state(),
         "tracking": trainer.tracking.state(),
@@ -62,7 +64,8 @@ def restore(trainer: "Trainer", tensors: dict[str, Tensor], metadata: dict[str, 
     for name, hook in trainer.hooks.items():
         if name in content["hooks"]:
             hook.load(content["hooks"][name])
-    load_random_state(content["random"], trainer.device)
+    rank = trainer.world.rank
+    load_random_state(content["random_of_others"][rank - 1] if rank else content["random"], trainer.device)
     return content
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from . import checkpoint, data, environment, failpoints, fork, state
 from .config import Config
 from .data import Batch, Part
+from .distributed import ALONE, World
 from .divergence import Divergence
-from .errors import CheckpointCorrupt, Diverged, EnvironmentDiffers
+from .errors import CheckpointCorrupt, ConfigError, Diverged, EnvironmentDiffers
 from .evaluation import evaluate
 from .hooks import Hook, Liveness, RangeTestCurve, Report, StepSeries
 from .learner import Learner
@@ -18,10 +19,10 @@ from .losses import require_labels
 from .metrics import MetricSet
 from .optimizers import learning_rates
 from .record import EpochRecord, Progress
-from .requests import Requests, StopRequested
+from .requests import REQUESTS, Requests, StopRequested
 from .rows import EpochRows
 from .saving import Saving
-from .seeds import augmentation_generator
+from .seeds import augmentation_generator, process_seed
 from .tracking import Tracking, monitors, require_monitor
 from .updates import Updater
 
@@ -29,20 +30,24 @@ from .updates import Updater
 class Trainer:
     """One attempt of one job: builds everything, takes up a checkpoint, trains to the end or to a request."""
 
-    def __init__(self, config: Config, report: Report, requests: Requests) -> None:
-        self.config, self.report, self.requests = config, report, requests
-        self.device = environment.configure(config)
-        self.environment = environment.fingerprint(self.device)
+    def __init__(self, config: Config, report: Report, requests: Requests, world: World = ALONE) -> None:
+        self.config, self.report, self.requests, self.world = config, report, requests, world
+        self.device = environment.configure(config, world.rank)
+        self.environment = environment.fingerprint(self.device, world.size)
         self.data = None if config.data is None else data.load(config.data, self.device)
         if self.data is not None:
             parts = (self.data.train, self.data.validation, self.data.test)
             require_labels(config.loss, [part.targets for part in parts if part is not None])
         settings = config.training
+        if world.size > (1 if self.data is None else settings.batch_size):
+            raise ConfigError("/resources/gpus", "each process needs a sample of every batch")
         batches = 1 if self.data is None else data.batches_per_epoch(len(self.data.train), settings)
         self.batches, self.steps_per_epoch = batches, -(-batches // settings.accumulate_steps)
         self.learner = Learner(config, self.device, self.steps_per_epoch)
+        if not world.leads:
+            torch.manual_seed(process_seed(config.seed, world.rank))
         self.progress = Progress()
-        self.record = EpochRecord(MetricSet(config.metrics))
+        self.record = EpochRecord(MetricSet(config.metrics), world)
         has_validation = self.data is not None and self.data.validation is not None
         self.tracking = Tracking(config, has_validation)
         self._check_plateau_monitors(has_validation)
@@ -52,7 +57,9 @@ class Trainer:
             part = self.data.train
             self.augmentation = data.Augmentation(config.augment, list(part.inputs.shape[1:]), part.weights is not None)
         self.rows = EpochRows(self)
-        self.updater = Updater(self.learner.model, self.learner.objective, settings, self.learner.scaler, self.see)
+        self.updater = Updater(
+            self.learner.model, self.learner.objective, settings, self.learner.scaler, self.see, world
+        )
         self.liveness = Liveness(report)
         self.hooks: dict[str, Hook] = {"liveness": self.liveness}
         self.range_test: RangeTestCurve | None = None
@@ -127,29 +134,38 @@ class Trainer:
                 break
 
     def augmented(self, window: list[Batch]) -> list[Batch]:
-        """The batches as the model shall see them."""
-        if self.augmentation is None or self.generator is None:
-            return window
-        return [
-            batch._replace(**self.augmentation(batch.inputs, batch.targets, self.generator)._asdict())
-            for batch in window
-        ]
+        """The batches as the model shall see them, or this process's pieces of them."""
+        if self.augmentation is not None and self.generator is not None:
+            window = [
+                batch._replace(**self.augmentation(batch.inputs, batch.targets, self.generator)._asdict())
+                for batch in window
+            ]
+        return [self.world.piece(batch) for batch in window]
 
     def see(self, loss: Tensor, outputs: Tensor | None, batch: Batch) -> None:
         """Take in a batch's loss and outputs, before the update."""
         self.record.add(loss, batch.size)
-        if outputs is not None:
-            self.record.metrics.add(outputs.detach(), batch.targets)
+        if outputs is not None and self.record.metrics:
+            outputs, targets = (self.world.whole(mine, batch.size) for mine in (outputs.detach(), batch.targets))
+            self.record.metrics.add(outputs, targets)
 
     def at_boundary(self) -> None:
         """Between two steps: requests, time limits, checkpoints that are due."""
         failpoints.reach("step")
-        if self.requests.wanted is not None:
-            raise StopRequested(self.requests.wanted)
-        self.saving.after_update()
         limit = self.config.training.max_seconds
-        if limit is not None and self.progress.seconds + self.record.since_tick() >= limit:
+        late = limit is not None and self.progress.seconds + self.record.since_tick() >= limit
+        wanted, due, over = self.world.agree(REQUESTS.index(self.requests.wanted), self.saving.clock_is_due, late)
+        if (request := REQUESTS[wanted]) is not None:
+            raise StopRequested(request)
+        self.saving.after_update(bool(due))
+        if over:
             self.tracking.stopped = {"reason": "max_seconds", "epoch": self.progress.epoch}
+
+    def heed(self) -> None:
+        """Leave the loop if that was asked for. Raises StopRequested."""
+        wanted = self.world.agree(REQUESTS.index(self.requests.wanted))[0]
+        if (request := REQUESTS[wanted]) is not None:
+            raise StopRequested(request)
 
     def close_epoch(self) -> None:
         """Validate, step the schedule, write the row, keep what is best."""
@@ -168,8 +184,8 @@ class Trainer:
         failpoints.reach("after_epoch_row")
         self.divergence.remember(values["train_loss"])
         self.saving.after_epoch(best)
-        if self.requests.wanted is not None and not self.finished:
-            raise StopRequested(self.requests.wanted)
+        if not self.finished:
+            self.heed()
 
     def epoch(self) -> data.Epoch | data.OneStep:
         """The open epoch's batches."""
@@ -190,13 +206,13 @@ class Trainer:
 
         def between() -> None:
             failpoints.reach("during_validation")
-            if self.requests.wanted is not None and not whole:
-                raise StopRequested(self.requests.wanted)
+            if not whole:
+                self.heed()
 
         metrics = MetricSet(self.config.metrics)
         size = self.config.training.batch_size
         model, objective = model or self.learner.model, objective or self.learner.objective
-        return evaluate(model, objective, part, size, metrics, between), metrics
+        return evaluate(model, objective, part, size, metrics, between, self.world), metrics
 
     def start(self) -> None:
         """Take up the checkpoint to resume from, and say what this attempt is."""
@@ -245,16 +261,22 @@ class Trainer:
         """Loss and metrics of the test part: with the best weights where they are kept, else with the last."""
         if self.data is None or self.data.test is None:
             return None
+        path = self.take_best() if self.world.leads else None  # it alone knows where its checkpoints are
+        self.world.share(self.learner.model)
+        loss, metrics = self.evaluate(self.data.test)
+        return {"loss": loss, "metrics": metrics.compute("", last=True), "checkpoint_path": path}
+
+    def take_best(self) -> str | None:
+        """Put the best weights in force, where they are kept. Returns the path of the checkpoint in force."""
         best, path = self.tracking.best, self.saving.last_path
         if self.tracking.keeps_best and best.path is not None and best.path != path:
             try:
                 tensors, _ = checkpoint.read(Path(self.config.run.directory), best.path, best.sha256)
                 self.learner.load_weights(tensors)
-                path = best.path
+                return best.path
             except CheckpointCorrupt as error:
                 self.event("best_checkpoint_lost", f"the test uses the last weights: {error}", {}, "warning")
-        loss, metrics = self.evaluate(self.data.test)
-        return {"loss": loss, "metrics": metrics.compute("", last=True), "checkpoint_path": path}
+        return path
 
     def end(self, outcome: str, request: str | None = None, test: dict[str, Any] | None = None) -> dict[str, Any]:
         return {

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from . import failpoints
 from .config import Training
 from .data import Batch
+from .distributed import World
 from .losses import LossFunction
 from .optimizers import needs_closure
 
@@ -59,8 +60,10 @@ class Updater:
         settings: Training,
         scaler: torch.amp.GradScaler | None,
         see: Callable[[Tensor, Tensor | None, Batch], None],
+        world: World,
     ) -> None:
         self._model, self._objective, self._clip, self._scaler = model, objective, settings.clip, scaler
+        self._world = world
         self._parameters = list(model.parameters())
         self._see = see  # told of each batch's loss and outputs, before the update
         self.before_step: Callable[[], None] | None = None  # called once with the gradients in place
@@ -86,14 +89,14 @@ class Updater:
             first = not norms  # later evaluations belong to the line search
             loss = self._backward(window, self._see if first else None)
             norms.append(self._prepare(optimizer, want_norm and first, first))
-            return loss
+            return self._world.summed(loss)
 
         optimizer.step(closure)
         failpoints.reach("after_optimizer_step")
         return norms[0]
 
     def _backward(self, window: list[Batch], see: Callable[[Tensor, Tensor | None, Batch], None] | None) -> Tensor:
-        """Gradients of the window's mean loss; returns that loss."""
+        """Gradients of the window's mean loss, of all processes; returns this one's share of that loss."""
         for parameter in self._parameters:
             parameter.grad = None
         total: Tensor | None = None
@@ -103,9 +106,11 @@ class Updater:
             if see is not None:
                 see(loss.detach(), outputs, batch)
             share = loss if len(window) == 1 else loss / len(window)
+            share = share if batch.part == 1.0 else share * batch.part
             (share if self._scaler is None else self._scaler.scale(share)).backward()  # type: ignore[no-untyped-call]
             total = share.detach() if total is None else total + share.detach()
         assert total is not None
+        self._world.sum_gradients(self._parameters)
         return total
 
     def _prepare(self, optimizer: torch.optim.Optimizer, want_norm: bool, first: bool = True) -> Tensor | None:

@@ -51,6 +51,7 @@ class JobSpec(Section):
             if stage.scheduler is not None and stage.in_force is not None:
                 path = (*stage.path, "scheduler")
                 yield from scheduler_complaints(stage.scheduler, stage.in_force, path, possible_groups(stage))
+        yield from _pieces(self)
         if self.training.precision == "float16" and any(
             stage.optimizer is not None and stage.optimizer.type == "LBFGS" for stage in self.stages()
         ):
@@ -84,6 +85,15 @@ def _data_or_function(spec: JobSpec) -> Iterator[Complaint]:
     for key in BATCH_KEYS:
         if key in spec.training.model_fields_set:
             yield Complaint(("training", key), f"is left out with a {spec.model.type}: one epoch is one step")
+
+
+def _pieces(spec: JobSpec) -> Iterator[Complaint]:
+    """Of each batch every process takes one."""
+    processes = spec.resources.gpus
+    if processes > 1 and not spec.model.trains_on_data:
+        yield Complaint(("resources", "gpus"), f"is 1 with a {spec.model.type}: there is no data to divide")
+    elif processes > (spec.training.batch_size or processes):
+        yield Complaint(("training", "batch_size"), f"must be at least {processes}: each of `gpus` takes its share")
 
 
 def _phases(spec: JobSpec) -> Iterator[Complaint]:

@@ -79,8 +79,9 @@ def stepped_complaints(spec: JobSpec, work: Plan) -> Iterator[Complaint]:
 
 
 def resolved_device(spec: JobSpec, *, cuda: bool) -> str:
-    """`auto` is the CPU, or CUDA where that was found to be better."""
+    """`auto` is the CPU, or CUDA where that was found to be better, or where several GPUs are asked for."""
     if spec.resources.device == "auto":
+        cuda = cuda or spec.resources.gpus > 1
         return "cuda" if cuda and spec.model.trains_on_data else "cpu"
     return spec.resources.device
 

@@ -20,6 +20,7 @@ from app.jobs.spec.base import (
 from app.jobs.spec.monitors import EarlyStopping, KeepBest
 
 MAX_EPOCHS = 1_000_000
+MAX_CPU_PROCESSES = 8
 Epochs = Annotated[Count, Field(le=MAX_EPOCHS)]
 BatchSize = Annotated[Count, Field(le=10_000_000)]
 
@@ -96,5 +97,5 @@ class Resources(Section):
     def rules(self) -> Iterator[Complaint]:
         if len(set(self.labels)) != len(self.labels):
             yield Complaint(("labels",), "names a label twice")
-        if self.gpus > 1 and self.device == "cpu":
-            yield Complaint(("gpus",), "must be 1 with device cpu")
+        if self.device == "cpu" and self.gpus > MAX_CPU_PROCESSES:
+            yield Complaint(("gpus",), f"is the number of processes on the CPU, at most {MAX_CPU_PROCESSES}")

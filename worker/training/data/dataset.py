@@ -25,6 +25,7 @@ class Batch(NamedTuple):
     size: int
     other_targets: Tensor | None = None  # of the samples that were mixed in
     share: float = 1.0  # of the batch's own targets in the loss
+    part: float = 1.0  # of a whole batch that this is a piece of, of `size` samples
 
 
 @dataclass(frozen=True)
