@@ -68,6 +68,10 @@ ODD_JOBS: dict[str, Document] = {
         {"epochs": 3, "optimizer": {"type": "Adam", "lr": 0.01}, "freeze": ["1.bias"]},
         {"epochs": 3, "scheduler": {"type": "ExponentialLR", "gamma": 0.9}},
         {"epochs": 9, "optimizer": {"type": "SGD", "lr": 8.0}, "scheduler": {"type": "LambdaLR", "lr_lambda": "0.001 * 8 ** min(epoch, 4)"}}]),
+    "rollback-before-a-phase": changed(WILD, optimizer=None, training={"batch_size": 5, "on_divergence": {"type": "rollback", "lr_factor": 1e-16, "max_times": 3}, "log_every_steps": 1}, phases=[
+        {"epochs": 2, "optimizer": {"type": "Adam", "lr": 0.01}},
+        {"epochs": 3, "optimizer": {"type": "SGD", "lr": 1e30}, "scheduler": {"type": "StepLR", "step_size": 2}},
+        {"epochs": 2, "scheduler": {"type": "ExponentialLR", "gamma": 0.9}}]),
     "rollback-float16": changed(WILD, training__on_divergence=BACK, training__precision="float16", training__epochs=12),
     "rollback-function": {"model": {"type": "Function", "expression": "4 * x ** 2 + abs(y)", "initial": {"x": 2.0, "y": 1.0}}, "optimizer": {"type": "SGD", "lr": 1e3},
         "training": {"epochs": 90, "on_divergence": BACK, "log_every_steps": 4, "telemetry": ["groups"]}},

@@ -171,6 +171,31 @@ def test_divergence_fails_goes_on_or_rolls_back(config: Config, train: Train) ->
     assert math.isnan(gone_on.rows[-1]["train_loss"])
 
 
+def test_a_phase_that_diverges_at_once_comes_again_with_smaller_rates(
+    config: Config, train: Train, interrupted: Interrupted
+) -> None:
+    rollback(config)
+    config["training"]["log_every_steps"] = 1  # each update is looked at: the first epoch of the phase ends early
+    config["phases"] = [
+        {"epochs": 2, "optimizer": {"type": "SGD", "lr": 0.01}},
+        {"epochs": 4, "optimizer": {"type": "SGD", "lr": 1e30}, "scheduler": {"type": "ConstantLR", "factor": 1.0}},
+    ]
+    config["training"]["on_divergence"] = {"type": "rollback", "lr_factor": 1e-16, "max_times": 2}
+    whole = train(config)
+    assert whole.end["outcome"] == "succeeded", whole.end
+    events = [event for event in whole.of("event") if event["event"] == "rolled_back"]
+    assert [(e["data"]["phase"], e["data"]["factor"]) for e in events] == [(1, 1e-16), (1, 1e-16 * 1e-16)]
+    assert "phase 1 will begin with 1e-16 times its own" in events[0]["message"]
+    assert [row["learning_rates"][0] for row in whole.rows] == pytest.approx([0.01] * 2 + [1e-2] * 4)
+    again = {**config, "run": {**config["run"], "directory": config["run"]["directory"] + "-2"}}
+    for step in (5, 7, 11):
+        resumed = interrupted(
+            {**again, "run": {**again["run"], "directory": f"{config['run']['directory']}-{step}"}}, step
+        )
+        assert resumed.rows == whole.rows
+        same(resumed, whole)
+
+
 def test_each_cut_of_the_plateau_is_an_event(config: Config, train: Train) -> None:
     config["phases"][0]["scheduler"] = {
         "type": "ReduceLROnPlateau",

@@ -40,7 +40,7 @@ def epoch(outline: Outline) -> Iterator[str]:
     begins = 1
     for phase, lines in zip(outline.config.phases, outline.starts, strict=True):
         if begins > 1:
-            yield block(f"if epoch == {begins}:", lines)
+            yield block(f"if epoch == {begins}:", [*lines, *rollback.entered(outline)])
         begins += phase.epochs
     yield 'rates = [group["lr"] for group in optimizer.param_groups]'
     yield from generator_of_augmentation(outline)

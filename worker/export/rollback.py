@@ -84,6 +84,7 @@ def carried(outline: Outline) -> list[str]:
 def training(outline: Outline, epoch: list[str]) -> Iterator[str]:
     """The loop, which may go back; a row that is trained again takes the place of the first one."""
     yield f"epoch, times, lowest, rows = 0, 0, {literal(inf)}, {{}}"
+    yield from ["factors = {}  # by phase: of the rates that it begins with"] * outline.several
     yield "moment = remember()"
     yield block("while epoch < EPOCHS:", ["epoch += 1", *epoch])
     yield block("for (kind, _), row in rows.items():", ["show(row, kind)" if outline.tells_all else "show(row)"])
@@ -94,11 +95,24 @@ def training(outline: Outline, epoch: list[str]) -> Iterator[str]:
 def diverged(outline: Outline) -> Iterator[str]:
     """Back to the end of the newest sound epoch, with smaller rates."""
     rollback = outline.rollback or {}
-    lines = [block(f"if times == {rollback.get('max_times', 3)}:", ["break"]), "times += 1", "go_back(moment)"]
-    schedule = "scheduler" if outline.schedulers else "None"
-    lines.append(f"scale_learning_rates(optimizer, {schedule}, {literal(rollback.get('lr_factor', 0.5))})")
+    lines = [block(f"if times == {rollback.get('max_times', 3)}:", ["break"]), "times += 1"]
+    schedule, factor = "scheduler" if outline.schedulers else "None", literal(rollback.get("lr_factor", 0.5))
+    scaled = f"scale_learning_rates(optimizer, {schedule}, {factor})"
+    if outline.several:
+        lines += ["was_in = phase", "go_back(moment)", block("if phase == was_in:", [scaled])]
+        lines.append(block("else:", [f"factors[was_in] = factors.get(was_in, 1.0) * {factor}"]))
+    else:
+        lines += ["go_back(moment)", scaled]
     lines += ["moment = remember()", "continue"]
     yield block("if not math.isfinite(total):", lines)
+
+
+def entered(outline: Outline) -> list[str]:
+    """A phase that the training went back before begins with smaller rates."""
+    if outline.rollback is None:
+        return []
+    schedule = "scheduler" if outline.schedulers else "None"
+    return [block("if phase in factors:", [f"scale_learning_rates(optimizer, {schedule}, factors[phase])"])]
 
 
 def remembered(outline: Outline) -> Iterator[str]:

@@ -18,6 +18,7 @@ class Divergence:
     """`on_divergence`. A rollback goes to the end of the newest epoch whose loss was at most twice the lowest.
 
     So it depends on the rows alone, not on the checkpoints that the clock has made. Later epochs are trained again.
+    Where that is before the phase that diverged, it is the phase that begins with smaller rates when it comes again.
     """
 
     def __init__(self, trainer: "Trainer") -> None:
@@ -29,6 +30,7 @@ class Divergence:
         self._anchor: tuple[dict[str, Tensor], Any] | None = None  # tensors and packed content
         self._remembering = False
         self._lowest = math.inf
+        self._factors: dict[int, float] = {}  # by phase: of the rates that it begins with
 
     def remember(self, loss: float | None = None) -> None:
         """Keep this moment to come back to: the start, or the end of an epoch of this loss, if it is sound."""
@@ -49,29 +51,45 @@ class Divergence:
         if rollback is None or self._anchor is None or self._times >= rollback.get("max_times", 3):
             raise diverged
         self._times += 1
+        phase, factor = trainer.progress.phase, rollback.get("lr_factor", 0.5)
         tensors, packed = self._anchor
         best = trainer.tracking.best
         state.restore(trainer, tensors, {"descent": packed})
         trainer.tracking.best.learn_from(best)  # an anchor is older than the file of its own epoch
         trainer.saving.rolled_back()
-        scale_learning_rates(trainer.learner.optimizer, trainer.learner.scheduler, rollback.get("lr_factor", 0.5))
+        if phase == trainer.progress.phase:
+            scale_learning_rates(trainer.learner.optimizer, trainer.learner.scheduler, factor)
+        else:
+            self._factors[phase] = self._factors.get(phase, 1.0) * factor
         self.remember()  # with the smaller rates: a second divergence makes them smaller still
         rates = learning_rates(trainer.learner.optimizer)
         message = f"{diverged}; back to the end of epoch {trainer.progress.epochs_done} with learning rates {rates}"
         content = {**diverged.detail(), "times": self._times, "learning_rates": rates}
+        if phase != trainer.progress.phase:
+            message += f", and phase {phase} will begin with {self._factors[phase]:g} times its own"
+            content |= {"phase": phase, "factor": self._factors[phase]}
         trainer.event("rolled_back", message, content, "warning")
+
+    def entered(self, phase: int) -> None:
+        """A phase begins, perhaps again."""
+        if phase in self._factors:
+            learner = self._trainer.learner
+            scale_learning_rates(learner.optimizer, learner.scheduler, self._factors[phase])
 
     def state(self) -> Any:
         """The anchor inside a checkpoint; an anchor holds none itself."""
         if self._rollback is None or self._remembering or self._anchor is None:
             return None
         tensors, packed = self._anchor
-        return {"times": self._times, "lowest": self._lowest, "tensors": tensors, "content": unpack(packed, tensors)}
+        factors = [[phase, factor] for phase, factor in self._factors.items()]
+        counted = {"times": self._times, "lowest": self._lowest, "factors": factors}
+        return {**counted, "tensors": tensors, "content": unpack(packed, tensors)}
 
     def load(self, saved: Any) -> None:
         """Take up the anchor of a checkpoint."""
         if self._rollback is None or saved is None:
             return
         self._times, self._lowest = saved["times"], saved["lowest"]
+        self._factors = dict(saved.get("factors", []))  # which an older checkpoint has not
         tensors = dict(saved["tensors"])
         self._anchor = (tensors, pack(saved["content"], tensors))

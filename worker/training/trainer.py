@@ -107,6 +107,7 @@ class Trainer:
         if phase != progress.phase:
             self.learner.enter(phase)
             progress.phase = phase
+            self.divergence.entered(phase)
         if record.learning_rates is None:
             record.learning_rates = learning_rates(self.learner.optimizer)
             if self.augmentation is not None:
