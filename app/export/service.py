@@ -15,7 +15,7 @@ from app.datasets.references import Catalog
 from app.errors import Conflict, Unavailable
 from app.export import readme
 from app.jobs.leases.epochs import in_force
-from app.jobs.repository import Row, live_workers
+from app.jobs.repository import Row, latest_epochs, live_workers
 from app.jobs.service import find
 from app.previews import service as previews
 from app.records import service as records
@@ -45,7 +45,8 @@ class Script:
 def script(session: ProjectSession, job_id: str) -> Script:
     """Raises Conflict for what no script can do, or for want of a file."""
     job = find(session, job_id)
-    question = asked(session, job) | {"origin": origin(session, job), "last_step": last_step(job)}
+    ended = {"last_step": last_step(job), "last_epoch": last_epoch(session, job)}
+    question = asked(session, job) | {"origin": origin(session, job), **ended}
     session.rollback()  # no connection is held while the worker thinks
     found = answered("export", question)
     root = get_settings().store_path.resolve()
@@ -69,6 +70,15 @@ def last_step(job: Row) -> int | None:
     """The update after which the clock ended the job: the script ends there too."""
     ended = (job["stopped"] or {}).get("reason") == "max_seconds"
     return int(job["progress"]["step"]) if ended else None
+
+
+def last_epoch(session: ProjectSession, job: Row) -> int | None:
+    """The last with a row, of a job that was cancelled or failed; a loss that diverges is the script's own end."""
+    diverged = (job["error"] or {}).get("code") == "diverged"
+    if job["status"] not in ("cancelled", "failed") or diverged:
+        return None
+    newest = latest_epochs(session, [job["id"]]).get(job["id"])
+    return None if newest is None else int(newest["epoch"])
 
 
 def bundle(session: ProjectSession, job_id: str, checkpoint_id: str) -> tuple[str, Iterator[bytes]]:

@@ -1,6 +1,7 @@
 # ruff: noqa: E501 (a job is a line)
 """Runs that did not begin at the beginning or not end at the end: forked, resumed, stopped, from given weights."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pytest
 from safetensors.torch import save_file
 
 from app.datasets.stored import Known
-from tests.export.conftest import Ran, run
-from tests.export.jobs import BUCKETS, IRIS, LINE, PHASES, RULE, TOKENS, Document, changed
+from tests.export.conftest import Ran, alone, run
+from tests.export.jobs import BUCKETS, IRIS, JOBS, LINE, PHASES, RULE, TOKENS, Document, changed
 from tests.export.odd_jobs import BACK, ODD_JOBS, TELL, WILD
-from tests.export.test_scripts import check
+from tests.export.test_scripts import check, exported
 from tests.export.uploads import TOKENIZE, WORDS, document, texts
 from tests.worker.datasets.test_uploaded import stored
 from worker.export.fork import start_of
@@ -107,6 +108,16 @@ def test_where_the_clock_ended_a_run_its_script_ends(tmp_path: Path, monkeypatch
     assert ran.end["stopped"] == {"reason": "max_seconds", "epoch": 3}
     assert len(ran.rows) == 2
     check(ran, tmp_path / "alone", last_step=int(ran.checkpoint.name.split("-s")[1][:8]))
+
+
+def test_a_run_that_was_cancelled_ends_with_its_rows(tmp_path: Path) -> None:
+    """On the schedule of the whole run, and without what only a last row has."""
+    ran = run(changed(JOBS["warmup-cosine"], metrics=["accuracy", "confusion_matrix"]), tmp_path)
+    script = exported(ran, tmp_path / "alone", last_epoch=3)
+    assert "trains the epochs that it has rows of, 3 of 5." in script
+    rows = [json.loads(line) for line in alone(tmp_path / "alone", "train.py").splitlines()]
+    assert rows == ran.rows[:3]
+    assert "train_confusion_matrix" not in rows[-1]["metrics"]
 
 
 def test_weights_of_another_model_under_new_names(tmp_path: Path) -> None:

@@ -165,3 +165,16 @@ def until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_cancelled_job_as_far_as_it_came(service: Service, tmp_path: Path) -> None:
+    job_id = service.submit(changed(LONG, scheduler={"type": "WarmupCosine", "warmup": 5}))["id"]
+    while service.job(job_id)["progress"]["epoch"] < 3:
+        time.sleep(0.05)
+    descent(service, "cancel", job_id)
+    assert service.ended(job_id)["status"] == "cancelled"
+    rows = plain(service.epochs(job_id))
+    assert 3 <= len(rows) < 3000
+    descent(service, "export", job_id, "-o", str(tmp_path / "train.py"))
+    printed = [json.loads(line) for line in alone(tmp_path, "train.py").splitlines()]
+    assert [{key: value for key, value in row.items() if key != "step"} for row in printed] == rows

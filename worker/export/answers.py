@@ -27,7 +27,9 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
     store = get_settings().store_path.resolve()
     resolution, prepared = made(payload, store)
     start = started(payload.get("origin"), resolution, prepared, store)
-    exported = training_script(resolution, prepared, payload["title"], start, payload.get("last_step"))
+    exported = training_script(
+        resolution, prepared, payload["title"], start, payload.get("last_step"), payload.get("last_epoch")
+    )
     files = {name: str(Path(path).resolve().relative_to(store)) for name, path in exported.files.items()}
     return {"script": exported.script, "files": files}
 

@@ -14,7 +14,7 @@ def training(outline: Outline) -> Iterator[str]:
     """From the first epoch to the last."""
     yield from state(outline)
     if outline.rollback is None:
-        yield block("for epoch in range(1, EPOCHS + 1):", epoch(outline))
+        yield block(f"for epoch in range(1, {outline.epochs} + 1):", epoch(outline))
     else:
         yield from rollback.training(outline, list(epoch(outline)))
 

@@ -65,22 +65,25 @@ def show(outline: Outline) -> str:
     return SHOW % (', kind="epoch"', KINDS) if outline.tells_all else SHOW % ("", "")
 
 
-def assembled(title: str, definitions: Iterable[str], main: list[str], files: list[str], more: Iterable[str]) -> str:
-    """`files` lie beside the script; `more` are imports that no text of it gives away."""
+def assembled(docstring: list[str], definitions: Iterable[str], main: list[str], more: Iterable[str]) -> str:
+    """`more` are imports that no text of the script gives away."""
     body = "\n\n\n".join([*dict.fromkeys(definitions), "\n".join(main)])
-    head = [*docstring(title, files), *imported(body, more)]
+    head = [*docstring, *imported(body, more)]
     text = "\n".join(head) + ("\n\n\n" if body.startswith(("def ", "class ", "@")) else "\n\n") + body + "\n"
     text = re.sub(r"\n{4,}", "\n\n\n", re.sub(r"[ \t]+\n", "\n", text))
     compile(text, "train.py", "exec")  # what is handed out is Python at least
     return text
 
 
-def docstring(title: str, files: list[str]) -> list[str]:
+def docstring(title: str, files: list[str], ended: str | None = None) -> list[str]:
+    """`files` lie beside the script; `ended`: which of its epochs the job has a row of, where not of all."""
     name = re.sub(r"[^ -~]|[\\\"]", "?", title)[:200] or "A job of Descent"
     lines = [f'"""{name}, as plain PyTorch {torch.__version__.partition("+")[0]}.', ""]
     lines.append(
         "It prints the job's epochs as JSON lines, bit for bit as recorded (same torch, same kind of machine)."
     )
+    if ended:
+        lines.append(f"The job ended before its time: the script trains the epochs that it has rows of, {ended}.")
     if files:
         lines.append(f"Beside it: {', '.join(files)}.")
     return [*lines, '"""', ""]

@@ -13,7 +13,10 @@ from .metrics import MetricSource
 
 @dataclass
 class Outline:
-    """`starts`: the lines that each phase begins with. `last_step`: the update after which the clock ended the job."""
+    """`starts`: the lines that each phase begins with. `last_step`: the update after which the clock ended the job.
+
+    `last_epoch`: the last with a row, of a job that did not come to its end.
+    """
 
     config: Config
     loss: LossSource | None  # None: a Function
@@ -24,6 +27,7 @@ class Outline:
     pixels: bool = False  # uint8 inputs
     sparse: bool = False
     last_step: int | None = None
+    last_epoch: int | None = None
     starts: list[list[str]] = field(default_factory=list)
 
     @property
@@ -44,7 +48,12 @@ class Outline:
 
     @property
     def test(self) -> bool:
-        return "test" in self.parts
+        return "test" in self.parts and self.last_epoch is None
+
+    @property
+    def epochs(self) -> str:
+        """Source of how many epochs are trained."""
+        return "EPOCHS" if self.last_epoch is None else str(self.last_epoch)
 
     @property
     def keeps_best(self) -> bool:

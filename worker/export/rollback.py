@@ -86,7 +86,7 @@ def training(outline: Outline, epoch: list[str]) -> Iterator[str]:
     yield f"epoch, times, lowest, rows = 0, 0, {literal(inf)}, {{}}"
     yield from ["factors = {}  # by phase: of the rates that it begins with"] * outline.several
     yield "moment = remember()"
-    yield block("while epoch < EPOCHS:", ["epoch += 1", *epoch])
+    yield block(f"while epoch < {outline.epochs}:", ["epoch += 1", *epoch])
     yield block("for (kind, _), row in rows.items():", ["show(row, kind)" if outline.tells_all else "show(row)"])
     message = 'f"the training loss is no longer finite in epoch {epoch}"'
     yield block("if not math.isfinite(total):", [f"raise SystemExit({message})"])

@@ -42,10 +42,12 @@ def training_script(
     title: str = "",
     start: fork.Start | None = None,
     last_step: int | None = None,
+    last_epoch: int | None = None,
 ) -> Exported:
     """A script that prints the rows of the job. `prepared` as `worker.data.prepare` gives it.
 
     `start`: what a fork takes over. `last_step`: the update after which `max_seconds` ended the job.
+    `last_epoch`: the last with a row, of a job that was cancelled or failed.
     """
     config = Config.parse(engine_config(resolution, data=prepared, run={}))
     data = data_source(resolution.spec, resolution.work, prepared)
@@ -60,6 +62,7 @@ def training_script(
         pixels=data.dtype == "uint8",
         sparse=bool(sparse_parameters(resolution.model)),
         last_step=last_step,
+        last_epoch=last_epoch,
     )
     phases = Phases(config, resolution)
     outline.starts = list(phases.starts())
@@ -87,7 +90,8 @@ def training_script(
     main += [*(loss.lines if loss is not None else []), *extras(outline), *outline.starts[0]]
     main += pieces.settings(outline)
     main += ["", *functions(outline), "", *training(outline), *ending(outline)]
-    return Exported(layout.assembled(title, definitions, main, list(files), metrics.imports()), files)
+    head = layout.docstring(title, list(files), None if last_epoch is None else f"{last_epoch} of {config.epochs}")
+    return Exported(layout.assembled(head, definitions, main, metrics.imports()), files)
 
 
 def objective(resolution: Resolution, config: Config, data: DataSource) -> tuple[LossSource | None, MetricSource]:
