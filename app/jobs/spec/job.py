@@ -13,7 +13,7 @@ from app.jobs.spec.metrics import METRICS, Metric, metric_names
 from app.jobs.spec.model import Model
 from app.jobs.spec.models import MODELS
 from app.jobs.spec.optimizer import Optimizer
-from app.jobs.spec.optimizers import OPTIMIZERS
+from app.jobs.spec.optimizers import OPTIMIZERS, SGD
 from app.jobs.spec.phases import MAX_PHASES, Path, Phase, Stage
 from app.jobs.spec.schedulers import SCHEDULERS, Composition, Scheduler
 from app.jobs.spec.training import MAX_EPOCHS, Checkpoint, Resources, Training
@@ -58,6 +58,8 @@ class JobSpec(Section):
             yield Complaint(
                 ("training", "precision"), "LBFGS evaluates its closure many times: the loss cannot be scaled"
             )
+        if self.training.precision == "float16":
+            yield from _fused_momentum(self)
 
     def stages(self) -> list[Stage]:
         """The phases, or the one that a job without phases is."""
@@ -94,6 +96,27 @@ def _pieces(spec: JobSpec) -> Iterator[Complaint]:
         yield Complaint(("resources", "gpus"), f"is 1 with a {spec.model.type}: there is no data to divide")
     elif processes > (spec.training.batch_size or processes):
         yield Complaint(("training", "batch_size"), f"must be at least {processes}: each of `gpus` takes its share")
+
+
+def _fused_momentum(spec: JobSpec) -> Iterator[Complaint]:
+    """torch's fused SGD makes its momentum buffers of whatever lies in memory, and fills them in the first update:
+    loss scaling skips that one more often than not (torch/optim/sgd.py, _fused_sgd)."""
+    for stage in spec.stages():
+        optimizer = stage.optimizer
+        if isinstance(optimizer, SGD) and optimizer.fused and _has_momentum(optimizer, stage.scheduler):
+            detail = (
+                "must be false with a momentum in float16: torch leaves it undefined where the first update is skipped"
+            )
+            yield Complaint((*stage.path, "optimizer", "fused"), detail)
+
+
+def _has_momentum(optimizer: SGD, scheduler: Scheduler | None) -> bool:
+    return optimizer.momentum > 0 or any(group.get("momentum") for group in optimizer.groups) or _cycles(scheduler)
+
+
+def _cycles(scheduler: Scheduler | None) -> bool:
+    inner = scheduler.schedulers if isinstance(scheduler, Composition) else []
+    return getattr(scheduler, "cycle_momentum", False) or any(map(_cycles, inner))
 
 
 def _phases(spec: JobSpec) -> Iterator[Complaint]:

@@ -194,13 +194,14 @@ def implementation(spec: JobSpec, optimizer: Optimizer, device: str) -> dict[str
     offered = [key for key in ("fused", "foreach") if key in type(optimizer).model_fields]
     layers = getattr(spec.model, "layers", getattr(spec.model, "nodes", []))
     sparse = any(getattr(layer, "sparse", False) for layer in layers)
+    scaled_sgd = spec.training.precision == "float16" and optimizer.type == "SGD"  # see `_fused_momentum`
     chosen: dict[str, bool] = {}
     for key in offered:
         given = getattr(optimizer, key)
         if given is not None:
             chosen[key] = given
         elif key == "fused":
-            chosen[key] = device == "cpu" and not sparse and not getattr(optimizer, "foreach", False)
+            chosen[key] = device == "cpu" and not (sparse or scaled_sgd or getattr(optimizer, "foreach", False))
         else:
             chosen[key] = device == "cuda" and not sparse and not chosen.get("fused", False)
     return chosen

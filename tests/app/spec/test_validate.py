@@ -53,6 +53,14 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "dampening",
     ),
     (IRIS, {"/optimizer": {"type": "Adam", "fused": True, "foreach": True}}, "/optimizer/foreach", "fused"),
+    *(
+        (IRIS, {"/training/precision": "float16", "/optimizer/fused": True, **changes}, "/optimizer/fused", "undefined")
+        for changes in (
+            {"/optimizer/momentum": 0.9},
+            {"/optimizer/groups": [{"params": ".*bias", "momentum": 0.5}]},
+            {"/scheduler": {"type": "OneCycleLR", "max_lr": 0.1, "total_steps": 50, "interval": "step"}},
+        )
+    ),
     (IRIS, {"/optimizer": {"type": "Adam", "differentiable": True}}, "/optimizer/differentiable", "false"),
     (IRIS, {"/optimizer": {"type": "RAdam", "capturable": True}}, "/optimizer/capturable", "CUDA"),
     (IRIS, {"/optimizer": {"type": "Rprop", "etas": [1.5, 1.2]}}, "/optimizer/etas/0", "less than 1"),
@@ -263,6 +271,16 @@ def test_unset_choices_are_filled_in() -> None:
     assert "phases" not in resolved
     on_cuda = resolve(validate(changed(IRIS, {"/optimizer": {"type": "Adam"}})), builtin_facts, cuda=True)
     assert on_cuda["resources"]["device"] == "cuda"
+
+
+def test_scaled_sgd_is_not_fused() -> None:
+    """torch would begin with a momentum that is whatever lay in memory."""
+    scaled = changed(IRIS, {"/training/precision": "float16"})
+    assert resolve(validate(scaled), builtin_facts)["optimizer"]["fused"] is False
+    adam = changed(scaled, {"/optimizer": {"type": "Adam"}})
+    assert resolve(validate(adam), builtin_facts)["optimizer"]["fused"] is True
+    given = changed(scaled, {"/optimizer/fused": True})  # without a momentum there is no harm in it
+    assert resolve(validate(given), builtin_facts)["optimizer"]["fused"] is True
 
 
 def test_given_choices_are_obeyed() -> None:
