@@ -1,5 +1,6 @@
 """Bodies as JSON, within limits that keep a hostile one cheap."""
 
+import json
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ MAX_KEY = 256
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value; None for an empty body. Raises InvalidPayload."""
+    """The JSON value; None for an empty body. Raises InvalidPayload, for a key that stands twice too."""
     if not body.strip():
         return None
     try:
@@ -25,7 +26,28 @@ def parse(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise refusal("", f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     check(value)
+    refuse_repeated_keys(body)
     return value
+
+
+def refuse_repeated_keys(body: bytes) -> None:
+    """Of a key that stands twice, a parser drops one value without a word: nobody knows which was meant."""
+    repeated: dict[int, tuple[str, Any]] = {}  # by id, with the object itself, so that no other has its id
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            repeated[id(made)] = next(name for name in names if names.count(name) > 1), made
+        return made
+
+    waiting = [(json.loads(body, object_pairs_hook=read), "")]
+    while waiting and repeated:
+        item, pointer = waiting.pop()
+        if id(item) in repeated:
+            raise refusal(f"{pointer}/{escape(repeated[id(item)][0])}", "stands twice")
+        children = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+        waiting += [(child, f"{pointer}/{escape(str(key))}") for key, child in children]
 
 
 def read_as(model: type[M], value: Any) -> M:
