@@ -38,6 +38,16 @@ FUNCTIONS: dict[str, int] = {
     **dict.fromkeys(("where", "clamp"), 3),
 }
 WORDS = frozenset(FUNCTIONS) | {"pi"}
+# What people bring along from Python, and what to write instead.
+FOREIGN: dict[type, str] = {
+    ast.Attribute: "a name has no attributes: '.' stands in numbers only",
+    ast.Subscript: "nothing has an index here",
+    ast.BoolOp: "there is no 'and' and no 'or': multiply or add the conditions",
+    ast.Not: "there is no 'not': write 1 - condition",
+    ast.BitXor: "a power is written **, not ^",
+    ast.Lambda: "write the expression alone, without lambda",
+    ast.Tuple: "a formula is one expression, without commas",
+}
 
 
 class FormulaError(ValueError):
@@ -77,6 +87,18 @@ def names_in(tree: Tree) -> set[str]:
     return set()
 
 
+def learns(tree: Tree) -> bool:
+    """Whether a gradient can reach a name: comparisons and conditions pass none on."""
+    if not isinstance(tree, list):
+        return isinstance(tree, str)
+    operation, *arguments = tree
+    if operation in COMPARISONS.values():
+        return False
+    if operation == "where" and not names_in(arguments[0]):
+        return learns(arguments[1] if evaluate(arguments[0], {}) != 0 else arguments[2])
+    return any(learns(argument) for argument in (arguments[1:] if operation == "where" else arguments))
+
+
 def _assignment_sign(text: str) -> int | None:
     for i, sign in enumerate(text):
         if sign == "=":
@@ -92,7 +114,7 @@ def _check_text(text: str) -> None:
     if len(text) > MAX_LENGTH:
         raise FormulaError(MAX_LENGTH + 1, f"a formula has at most {MAX_LENGTH} characters, this one has {len(text)}")
     for i, sign in enumerate(text):
-        if not " " <= sign <= "~":
+        if not " " <= sign <= "~" or sign == "#":
             raise FormulaError(i + 1, f"the character {sign!r} has no place in a formula")
     if not text.strip():
         raise FormulaError(1, "the formula is empty")
@@ -158,7 +180,9 @@ class _Reader:
                 raise self.error(node, "compare two values at a time")
             case ast.IfExp():
                 raise self.error(node, "write where(condition, a, b) instead of if and else")
-        raise self.error(node, f"{type(node).__name__} is not part of the formula language")
+        found: object = node.op if isinstance(node, ast.BoolOp | ast.BinOp | ast.UnaryOp) else node
+        instead = FOREIGN.get(type(found), FOREIGN.get(type(node)))
+        raise self.error(node, instead or "this is not part of the formula language")
 
     def number(self, node: ast.Constant) -> float:
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
@@ -182,9 +206,11 @@ class _Reader:
         raise self.error(node, f"unknown name {node.id!r}; known here: {known}")
 
     def call(self, node: ast.Call, depth: int) -> Tree:
-        if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
-            what = node.func.id if isinstance(node.func, ast.Name) else type(node.func).__name__
-            raise self.error(node, f"no function {what!r}; there are {', '.join(sorted(FUNCTIONS))}")
+        there = f"there are {', '.join(sorted(FUNCTIONS))}"
+        if not isinstance(node.func, ast.Name):
+            raise self.error(node, f"only a function's name can be called; {there}")
+        if node.func.id not in FUNCTIONS:
+            raise self.error(node, f"no function {node.func.id!r}; {there}")
         name, wanted = node.func.id, FUNCTIONS[node.func.id]
         given = len(node.args)
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):

@@ -36,6 +36,15 @@ def test_both_ways_agree(tree: Any, value: float) -> None:
     assert compile_tensor(tree)(VALUES) == pytest.approx(value, rel=1e-12)
 
 
+@pytest.mark.parametrize(("tree", "value"), TREES)
+def test_each_operation_on_tensors_lets_gradients_through(tree: Any, value: float) -> None:
+    names = {name: torch.tensor(number, dtype=torch.float64, requires_grad=True) for name, number in VALUES.items()}
+    result = torch.as_tensor(compile_tensor(["+", tree, "x"])(names))
+    assert result.item() == pytest.approx(value + 0.7, rel=1e-12)
+    result.backward()
+    assert names["x"].grad is not None
+
+
 @pytest.mark.parametrize("tree", [["**", -8.0, 0.5], ["/", 1.0, 0.0], ["log", 0.0], ["exp", 1e4]])
 def test_no_value_is_an_error(tree: Any) -> None:
     with pytest.raises((ArithmeticError, ValueError)):

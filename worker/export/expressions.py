@@ -66,6 +66,8 @@ class Writer:
             if not a[2]:
                 first = a[0]
             return f"{_inside(first, a[1], ATOM)}**{_inside(second, b[1], UNARY)}", POWER, tensor
+        if operation == "//" and tensor:  # the values of //, which has no derivative
+            return f'torch.div({first}, {second}, rounding_mode="floor")', ATOM, True
         return f"{_inside(first, a[1], binding)} {operation} {_inside(second, b[1], binding + 1)}", binding, tensor
 
     def _choice(self, condition: Tree, written: list[Written]) -> Written:

@@ -109,6 +109,12 @@ def _tensor_or_float(
     return lambda x: on_tensors(x) if isinstance(x, Tensor) else on_floats(x)
 
 
+def _floor_division(a: Value, b: Value) -> Value:
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return torch.div(a, b, rounding_mode="floor")  # the values of //, which has no derivative
+    return a // b
+
+
 def _power(a: Value, b: Value) -> Value:
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         return torch.pow(a, b)  # type: ignore[arg-type]
@@ -116,7 +122,8 @@ def _power(a: Value, b: Value) -> Value:
 
 
 TENSOR_OPERATIONS: dict[str, Callable[..., Value]] = {
-    **{symbol: FLOAT_OPERATIONS[symbol] for symbol in ("+", "-", "*", "/", "//", "%", "neg", "abs")},
+    **{symbol: FLOAT_OPERATIONS[symbol] for symbol in ("+", "-", "*", "/", "%", "neg", "abs")},
+    "//": _floor_division,
     "**": _power,
     "where": _where,
     "min": lambda *values: functools.reduce(_minimum, values),

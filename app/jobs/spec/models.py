@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.formulas import MAX_LENGTH, WORDS, FormulaError, names_in, parse
+from app.formulas import MAX_LENGTH, WORDS, FormulaError, learns, names_in, parse
 from app.jobs.spec.activations import Layer
 from app.jobs.spec.base import Complaint, Number, Table
 from app.jobs.spec.graph import Graph
@@ -56,6 +56,8 @@ class Function(Model):
         for name in self.initial:
             if name not in names_in(tree):
                 yield Complaint(("initial", name), "does not occur in the expression")
+        if names_in(tree) and not learns(tree):
+            yield Complaint(("expression",), "has no gradient: its value depends on no parameter but by comparisons")
 
 
 MODELS = Table("model")

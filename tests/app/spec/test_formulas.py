@@ -1,4 +1,5 @@
 import math
+import re
 import time
 
 import pytest
@@ -70,7 +71,7 @@ def test_text_becomes_a_tree(text: str, tree: Tree) -> None:
         ("(" * 499, None),
         ("+".join(["x"] * 40), None),
         ("x" * 501, 501),
-        ("x # y\0", 6),
+        ("x # y", 3),
     ],
 )
 def test_everything_else_is_an_error_that_names_the_column(text: str, column: int | None) -> None:
@@ -84,6 +85,15 @@ def test_everything_else_is_an_error_that_names_the_column(text: str, column: in
     assert str(caught.value).startswith("column ")
     if column is not None:
         assert caught.value.column == column
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x.real", "no attributes"), ("x ^ 2", "written **"), ("x > 1 and x < 2", "'and'"), ("f.g(x)", "function's name")],
+)
+def test_what_python_would_take_is_explained_in_words(text: str, words: str) -> None:
+    with pytest.raises(FormulaError, match=re.escape(words)):
+        parse(text, ("x",))
 
 
 @pytest.mark.parametrize(
