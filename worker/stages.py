@@ -23,6 +23,8 @@ class StageNames(NamedTuple):
 def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
     """Frozen names and parameter groups phase by phase. Raises SpecError."""
     parameters = dict(model.named_parameters())
+    if not parameters:
+        raise SpecError.of([Complaint(("model",), "has no parameters: there is nothing to train")])
     held: set[str] = set()  # by the optimizer in force
     count = 0
     for stage in spec.stages():

@@ -107,10 +107,16 @@ REFUSED: list[tuple[Config, Config, str]] = [
     (_sequential({"type": "Embedding", "embedding_dim": 2}), DIGITS, "/model/layers/0/num_embeddings"),
     (_graph(type="Add", inputs=["x"]), DIGITS, "/model/nodes/0/inputs"),
     (_graph(type="ReLU", inputs=["b"]), DIGITS, "/model/nodes/0/inputs"),
+    (_graph(type="ReLU", inputs=["x"]) | {"nodes": [{"name": "training", "type": "ReLU", "inputs": ["x"]}]}, DIGITS,
+     "/model/nodes/0/name"),
+    (_sequential({"type": "Softmax", "dim": 4}), DIGITS, "/model/layers/0/dim"),
+    (_sequential({"type": "Flatten"}, {"type": "ConvTranspose1d", "out_channels": 2, "kernel_size": 1}), DIGITS,
+     "/model/layers/1"),
+    (_sequential({"type": "Upsample", "scale_factor": 1e-5}), DIGITS, "/model/layers/0"),
     ({"type": "ResNet", "depth": 19}, DIGITS, "/model/depth"),
     ({"type": "GPT", "n_embd": 9, "n_head": 2}, TEXT, "/model/n_head"),
     ({"type": "MLP", "hidden": [3], "in_features": 5}, DIGITS, "/model/in_features"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("config", "facts", "pointer"), REFUSED)
@@ -118,3 +124,10 @@ def test_what_does_not_fit_is_named(config: Config, facts: Config, pointer: str)
     with pytest.raises(ConfigError) as refused:
         models.complete(config, facts)
     assert refused.value.pointer == pointer
+
+
+@pytest.mark.parametrize("name", ["forward", "training", "append", "__class__"])
+def test_a_layer_cannot_have_a_name_that_torch_keeps(name: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        models.skeleton(_sequential({"type": "Linear", "in_features": 4, "out_features": 2, "name": name}))
+    assert refused.value.pointer == "/model/layers/0/name"

@@ -140,17 +140,32 @@ def _name_limits(schema: Any) -> None:
                 schema[theirs] = schema.pop(ours)
 
 
+# Instead of pydantic's, which speak of Python's types.
+SENTENCES = {
+    "missing": "is required",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "string_type": "must be text",
+    "too_short": "must have {min_length} or more entries",
+    "too_long": "must have at most {max_length} entries",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+
+
 def _explain(cls: type[BaseModel], error: ValidationError) -> ValidationError:
     details: list[InitErrorDetails] = []
-    for line in error.errors(include_url=False, include_context=False, include_input=False):
+    for line in error.errors(include_url=False, include_input=False):
         message = line["msg"]
         if line["type"] == "extra_forbidden" and len(line["loc"]) == 1:
             offered = [name for name in _keys(cls) if name != "type"]
             message = f"unknown key; {closest(str(line['loc'][0]), offered)}"
-        elif line["type"] == "missing":
-            message = "is required"
-        elif message.startswith(("Input should", "Tuple should", "List should", "String should")):
-            message = message.replace("Input should", "must", 1).replace("should", "must", 1)
+        elif line["type"] in SENTENCES:
+            message = SENTENCES[line["type"]].format(**line.get("ctx", {}))
+        elif message.startswith("Input should"):
+            message = message.replace("Input should", "must", 1)
         details.append(
             InitErrorDetails(
                 type=PydanticCustomError("rule", "{detail}", {"detail": message}), loc=line["loc"], input=None

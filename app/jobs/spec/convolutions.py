@@ -58,6 +58,15 @@ class _ConvTranspose(Spatial):
     dilation: Sizes = 1
     padding_mode: Literal["zeros"] = "zeros"
 
+    def rules(self) -> Iterator[Complaint]:
+        yield from super().rules()
+        added, strides, dilations = self._each(self.output_padding), self._each(self.stride), self._each(self.dilation)
+        if any(more >= max(pair) for more, *pair in zip(added, strides, dilations, strict=False)):
+            yield Complaint(("output_padding",), "must be smaller than the stride or the dilation")
+
+    def _each(self, value: int | list[int]) -> list[int]:
+        return value if isinstance(value, list) else [value] * int(self.type[-2])
+
 
 class ConvTranspose1d(_ConvTranspose):
     type: Literal["ConvTranspose1d"] = "ConvTranspose1d"

@@ -154,7 +154,8 @@ class Parts(Section):
 def _kind_of_dataset(value: Any) -> str:
     if isinstance(value, str):
         return "name"
-    is_parts = isinstance(value, Parts) or (isinstance(value, dict) and "type" not in value and "train" in value)
+    named = isinstance(value, dict) and "type" not in value and value.keys() & Parts.model_fields.keys()
+    is_parts = isinstance(value, Parts) or named
     return "parts" if is_parts else "object"
 
 

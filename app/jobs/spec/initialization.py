@@ -1,8 +1,9 @@
 """torch.nn.init as data: each entry fills the parameters that its pattern takes."""
 
+from collections.abc import Iterator
 from typing import Literal
 
-from app.jobs.spec.base import Component, Count, Number, Positive, Probability, Table
+from app.jobs.spec.base import Complaint, Component, Count, NonNegative, Number, Positive, Probability, Table
 from app.jobs.spec.patterns import Pattern
 
 Mode = Literal["fan_in", "fan_out"]
@@ -18,11 +19,15 @@ class Uniform(Initializer):
     a: Number = 0.0
     b: Number = 1.0
 
+    def rules(self) -> Iterator[Complaint]:
+        if self.a > self.b:
+            yield Complaint(("b",), "must not be below a")
+
 
 class Normal(Initializer):
     type: Literal["normal_"] = "normal_"
     mean: Number = 0.0
-    std: Number = 1.0
+    std: NonNegative = 1.0
 
 
 class TruncNormal(Initializer):
@@ -31,6 +36,10 @@ class TruncNormal(Initializer):
     std: Positive = 1.0
     a: Number = -2.0
     b: Number = 2.0
+
+    def rules(self) -> Iterator[Complaint]:
+        if self.a > self.b:
+            yield Complaint(("b",), "must not be below a")
 
 
 class Constant(Initializer):
@@ -87,7 +96,7 @@ class Orthogonal(Initializer):
 class Sparse(Initializer):
     type: Literal["sparse_"] = "sparse_"
     sparsity: Probability
-    std: Number = 0.01
+    std: NonNegative = 0.01
 
 
 INITIALIZERS = Table("initializer")

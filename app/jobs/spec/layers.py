@@ -83,6 +83,10 @@ class _Embedding(Layer):
     scale_grad_by_freq: Boolean = False
     sparse: Boolean = False
 
+    def rules(self) -> Iterator[Complaint]:
+        if self.sparse and self.scale_grad_by_freq:
+            yield Complaint(("scale_grad_by_freq",), "cannot be true with sparse")
+
 
 class Embedding(_Embedding):
     type: Literal["Embedding"] = "Embedding"
@@ -93,6 +97,7 @@ class EmbeddingBag(_Embedding):
     mode: Literal["sum", "mean", "max"] = "mean"
 
     def rules(self) -> Iterator[Complaint]:
+        yield from super().rules()
         if self.mode == "max" and self.sparse:
             yield Complaint(("sparse",), "cannot be true with mode max")
         if self.mode == "max" and self.scale_grad_by_freq:

@@ -90,7 +90,8 @@ def _ordinal(facts: Facts, step: Ordinal) -> Facts:
 def _check_columns(facts: Facts, names: list[str]) -> None:
     for index, name in enumerate(names):
         if name not in facts.columns:
-            raise Misfit(f"no input column is called {name!r}: {', '.join(facts.columns[:20])}", "columns", index)
+            there = f"there are: {', '.join(facts.columns[:20])}" if facts.columns else "the inputs have no names"
+            raise Misfit(f"no input column is called {name!r}; {there}", "columns", index)
         if name not in facts.categories or name in names[:index]:
             raise Misfit(f"{name!r} is no column of text, or not any more", "columns", index)
         if name in facts.missing:

@@ -163,7 +163,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "/data/preprocess/0/std",
         "greater than 0",
     ),
-    (IRIS, {"/model": {"type": "Sequential", "layers": []}}, "/model/layers", "at least 1"),
+    (IRIS, {"/model": {"type": "Sequential", "layers": []}}, "/model/layers", "1 or more"),
     (IRIS, {"/model": {"type": "Sequential", "layers": [{"type": "Liner"}]}}, "/model/layers/0/type", "'Linear'"),
     (
         IRIS,
@@ -189,12 +189,53 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (IRIS, {"/training/clip": {"type": "norm"}}, "/training/clip/max_norm", "is required"),
     (IRIS, {"/training/early_stopping": {"patience": 3, "monitor": "x"}}, "/training/early_stopping/monitor", "'x'"),
     (IRIS, {"/checkpoint": {"keep_best": {"monitor": "test_loss"}}}, "/checkpoint/keep_best/monitor", "'test_loss'"),
-    (IRIS, {"/metadata": {"a/b~c": 1}}, "/metadata/a~1b~0c", "string"),
+    (IRIS, {"/metadata": {"a/b~c": 1}}, "/metadata/a~1b~0c", "text"),
     (IRIS, {"/metadata": {str(i): "" for i in range(17)}}, "/metadata", "16"),
     (IRIS, {"/metadata": {"k": "x" * 513}}, "/metadata/k", "512"),
     (IRIS, {"/metadata": {"k": "\0"}}, "/metadata/k", "U+0000"),
     (IRIS, {"/name": "\ud800"}, "/name", "surrogate"),
     (FUNCTION, {"/data": IRIS["data"]}, "/data", "is left out"),
+    (FUNCTION, {"/model/expression": "x > 1", "/model/initial": {"x": 2.0}}, "/model/expression", "no gradient"),
+    (FUNCTION, {"/model/expression": "where(x, 1, 2)", "/model/initial": {"x": 2.0}}, "/model/expression", "gradient"),
+    (FUNCTION, {"/model/expression": "where(0, x, 2)", "/model/initial": {"x": 2.0}}, "/model/expression", "gradient"),
+    (IRIS, {"/data/dataset": {"validation": "iris"}}, "/data/dataset/train", "is required"),
+    (IRIS, {"/model/initialization": [{"params": ".*", "type": "uniform_", "a": 2}]}, "/model/initialization/0/b", ""),
+    (
+        IRIS,
+        {"/model/initialization": [{"params": ".*", "type": "normal_", "std": -1}]},
+        "/model/initialization/0/std",
+        "",
+    ),
+    (
+        IRIS,
+        {
+            "/model": {
+                "type": "Sequential",
+                "layers": [{"type": "Embedding", "sparse": True, "scale_grad_by_freq": True}],
+            }
+        },
+        "/model/layers/0/scale_grad_by_freq",
+        "sparse",
+    ),
+    (
+        IRIS,
+        {
+            "/model": {
+                "type": "Sequential",
+                "layers": [
+                    {
+                        "type": "ConvTranspose2d",
+                        "out_channels": 1,
+                        "kernel_size": 3,
+                        "stride": [1, 2],
+                        "output_padding": 1,
+                    }
+                ],
+            }
+        },
+        "/model/layers/0/output_padding",
+        "smaller",
+    ),
     (FUNCTION, {"/training/batch_size": 4}, "/training/batch_size", "is left out"),
     (FUNCTION, {"/metrics": ["accuracy"]}, "/metrics/0", "nothing to measure"),
     (FUNCTION, {"/model/expression": "4 * y"}, "/model/expression", "column 5: unknown name 'y'"),

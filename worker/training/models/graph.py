@@ -29,6 +29,10 @@ class Graph(nn.Module):
         return values[self._output]
 
 
+TORCH_OWN = frozenset(dir(Graph([], INPUT)))
+"""Names that a Graph has for something else: `training`, `forward`, …"""
+
+
 def complete(config: Component, facts: Facts) -> Component:
     """The config with every size filled in. Raises ConfigError at the node that does not fit."""
     check(config)
@@ -57,7 +61,7 @@ def check(config: Component) -> None:
     known = {INPUT}
     for index, node in enumerate(config["nodes"]):
         pointer, name = f"/model/nodes/{index}", node["name"]
-        if name in known or "." in name or not name or hasattr(nn.Module, name):
+        if name in known or "." in name or not name or name in TORCH_OWN:
             raise ConfigError(f"{pointer}/name", f"{name!r} is taken or cannot be a module's name")
         for source in node["inputs"]:
             if source not in known:

@@ -12,6 +12,9 @@ from worker.training.errors import ConfigError
 from .facts import Facts
 from .layers import INPUT_SIZES, LAYERS, MERGES, OUTPUT_SIZES, construct
 
+TORCH_OWN = frozenset(dir(nn.Sequential()))
+"""Names that a Sequential has for something else: `training`, `forward`, …"""
+
 
 def complete(config: Component, facts: Facts) -> Component:
     """The config with every size filled in. Raises ConfigError at the layer that does not fit."""
@@ -30,8 +33,8 @@ def build(config: Component) -> nn.Module:
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     for index, layer in enumerate(config["layers"]):
         name = str(layer.get("name") or index)
-        if name in modules or "." in name:
-            raise ConfigError(f"/model/layers/{index}/name", f"{name!r} is taken or holds a dot")
+        if name in modules or name in TORCH_OWN or "." in name:
+            raise ConfigError(f"/model/layers/{index}/name", f"{name!r} is taken or cannot be a module's name")
         modules[name] = construct_at(layer, f"/model/layers/{index}")
     return nn.Sequential(modules)
 
@@ -73,7 +76,21 @@ def fit(
     except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
         shapes = ", ".join(str(list(x.shape[1:])) for x in inputs)
         raise ConfigError(pointer, f"{kind} does not fit an input of shape {shapes}: {_message(error)}") from error
+    _refuse_what_meta_lets_pass(kind, layer, inputs[0], result, pointer)
     return layer, result
+
+
+def _refuse_what_meta_lets_pass(kind: str, layer: Component, x: Tensor, result: Tensor, pointer: str) -> None:
+    """What the meta device answers and a CPU refuses. Raises ConfigError."""
+    shape = list(x.shape[1:])
+    if kind.startswith("ConvTranspose") and x.ndim != int(kind[-2]) + 2:
+        raise ConfigError(pointer, f"{kind} does not fit an input of shape {shape}")
+    dim = layer.get("dim")
+    if kind in ("Softmax", "Softmin", "LogSoftmax") and dim is not None and not -x.ndim <= dim < x.ndim:
+        detail = f"is {dim}; an input of shape {shape} has dimensions {-x.ndim} to {x.ndim - 1}, 0 being the batch"
+        raise ConfigError(f"{pointer}/dim", detail)
+    if isinstance(result, Tensor) and result.numel() == 0:
+        raise ConfigError(pointer, f"{kind} leaves nothing of an input of shape {shape}")
 
 
 def _fill_input_size(layer: dict[str, Any], x: Tensor, argument: str, dimension: int, pointer: str) -> None:
