@@ -28,7 +28,7 @@ from worker.datasets.streams import make_stream
 from worker.datasets.tensor_file import write_tensors
 from worker.datasets.tokenize import Vocabulary
 
-FORMAT = 1  # raised when the same spec comes to give other tensors
+FORMAT = 2  # raised when the same spec comes to give other tensors
 
 
 def prepare(

@@ -81,14 +81,17 @@ class Summary:
                 self.counts = None
             self._count(value for value in values if value is not None)
             return
-        self.dtype, self.shape = values.dtype.name, values.shape[1:]
+        # a batch with missing whole numbers comes as float64: then all of them do
+        self.dtype = np.result_type(self.dtype or values.dtype, values.dtype).name
+        self.shape = values.shape[1:]
         if values.dtype.kind == "f":
             values = self._finite(values, before, is_target)
         if values.size == 0:
             return
-        self.low, self.high = min(self.low, values.min().item()), max(self.high, values.max().item())
+        low, high = (edge.item() + 0 for edge in (values.min(), values.max()))  # + 0: a boolean is a number here
+        self.low, self.high = min(self.low, low), max(self.high, high)
         self.integral = self.integral and (values.dtype.kind != "f" or bool((values == np.floor(values)).all()))
-        if self.shape == () and self.integral and self.counts is not None and self.high - self.low < 2**53:
+        if self.shape == () and self.integral and self.counts is not None and max(-self.low, self.high) <= 2**53:
             found, counts = np.unique(values, return_counts=True)
             self._count(dict(zip((int(value) for value in found), counts.tolist(), strict=True)))
         else:

@@ -29,7 +29,7 @@ from worker.datasets.sources import Source, SourceOf, builtin_source
 from worker.datasets.tables import Columns as ColumnNames
 from worker.datasets.texts import Texts, TextWriter
 
-FORMAT = 1  # raised when the same content comes to give other arrays
+FORMAT = 2  # raised when the same content comes to give other arrays
 
 Array = NDArray[Any]
 

@@ -1,9 +1,13 @@
 """CSV with a header line (comma, semicolon or tab; UTF-8), by pyarrow, in batches. Numbers are float64."""
 
 import csv
+import io
+import os
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,75 +23,117 @@ from .table import Names, Rows, Table, Types, Values, check_names, no_such_colum
 BLOCK_BYTES = 4 * 2**20
 DELIMITERS = ",;\t"
 MISSING = pa.array(["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "?"])
+MESSAGE = re.compile(r"(?:CSV parse error: )?(?:In CSV column #(\d+): )?Row #(\d+): (.*)", re.DOTALL)
 SURPRISING_ROW = 20  # a text that comes only after so many numbers may be a slip
 
 
 def read(files: Files, limits: Limits, types: Types | None) -> Table:
     path = files["file"]
-    names, delimiter = _header(path)
+    header = _header(path)
+    names = header.names
     warnings: tuple[str, ...] = ()
     if types is None:
-        types, warnings = _find_types(path, names, delimiter)
+        types, warnings = _find_types(path, header)
 
     def batches(wanted: Names) -> Iterator[Rows]:
         for name in wanted:
             if name not in names:
                 raise no_such_column(name, names)
-        for batch in _text_batches(path, names, delimiter, list(wanted)):
+        for batch in _text_batches(path, header, list(wanted)):
             yield {name: _convert(batch.column(name), types[name]) for name in wanted}
 
     return Table(names, batches, types, warnings=warnings)
 
 
-def _header(path: Path) -> tuple[list[str], str]:
+class Header(NamedTuple):
+    names: list[str]
+    delimiter: str
+    lines: int
+    """How many lines of the file it takes: a quoted name may hold line breaks, empty lines may come before it."""
+
+
+def _header(path: Path) -> Header:
     with path.open("rb") as file:
-        line = file.readline(MAX_FIELD_BYTES)
-    if len(line) == MAX_FIELD_BYTES:
-        raise DatasetError(f"the first line is longer than {MAX_FIELD_BYTES:,} bytes: is this a CSV file?")
+        text = _first_line(file.read(MAX_FIELD_BYTES))
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    delimiter = max(DELIMITERS, key=unquoted.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError("the header is not UTF-8") from error
-    delimiter = max(DELIMITERS, key=text.count)
-    names = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [])
-    names = [name.strip() for name in names]
+        names = [name.strip() for name in next((row for row in reader if row), [])]
+    except csv.Error as error:
+        raise DatasetError(f"the header cannot be read: {error}") from error
     if not any(names):
         raise DatasetError("the file has no header line with the columns' names")
     check_names(names)
-    return names, delimiter
+    return Header(names, delimiter, reader.line_num)
 
 
-def _text_batches(path: Path, names: list[str], delimiter: str, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+def _first_line(head: bytes) -> str:
+    """With the empty ones before it, to the first line break outside of quotes."""
+    end = next(re.finditer(rb'[\r\n]*(?:"[^"]*"|[^"\r\n])+(?:\r\n?|\n|\Z)', head), None)
+    if len(head) == MAX_FIELD_BYTES and (end is None or end.end() == len(head)):
+        raise DatasetError(f"the first line is longer than {MAX_FIELD_BYTES:,} bytes: is this a CSV file?")
+    try:
+        return head[: end.end() if end else 0].decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError("the header is not UTF-8") from error
+
+
+def _text_batches(path: Path, header: Header, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    names, delimiter = header.names, header.delimiter
+    last: pa.RecordBatch | None = None
     try:
         with (
             pa.OSFile(str(path)) as file,
             arrow_csv.open_csv(
                 file,
-                arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
+                arrow_csv.ReadOptions(
+                    use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=header.lines
+                ),
                 arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
                 arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=wanted),
             ) as reader,
         ):
-            yield from reader
+            for batch in reader:
+                yield batch
+                last = batch if batch.num_rows else last
     except pa.ArrowMemoryError:
         raise
     except pa.ArrowException as error:
-        raise DatasetError(_explain(str(error))) from error
+        raise _explained(str(error), header, wanted) from error
+    if last is not None and last.schema.names[-1] == names[-1]:
+        _check_last_quote(path, last.column(last.num_columns - 1)[-1].as_py())
 
 
-def _explain(message: str) -> str:
+def _explained(message: str, header: Header, wanted: list[str]) -> DatasetError:
+    """What pyarrow says; it counts rows with the header's lines, and columns from 0 among the wanted."""
     if "straddl" in message:
-        return f"a row is longer than {BLOCK_BYTES:,} bytes (an open quote?)"
-    if "Empty CSV file" in message:
-        return "the file has a header and no rows"
-    return message.removeprefix("CSV parse error: ")[:300]
+        return DatasetError(f"a row is longer than {BLOCK_BYTES:,} bytes (an open quote?)")
+    if "Empty CSV file" in message or "Could not skip" in message:
+        return DatasetError("the file has a header and no rows")
+    if (found := MESSAGE.fullmatch(message)) is None:
+        return DatasetError(message.removeprefix("CSV parse error: ")[:300])
+    column = wanted[int(found[1])] if found[1] and int(found[1]) < len(wanted) else None
+    detail = found[3].removeprefix("CSV conversion error to string: ")[:300]
+    return DatasetError(detail, row=max(1, int(found[2]) - header.lines), column=column)
 
 
-def _find_types(path: Path, names: list[str], delimiter: str) -> tuple[dict[str, str], tuple[str, ...]]:
+def _check_last_quote(path: Path, value: str) -> None:
+    """A quote that never ends swallows the rest of the file into one value. Raises DatasetError."""
+    if "\n" not in value and "\r" not in value:
+        return  # it swallowed no row
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 100), os.SEEK_SET)
+        end = file.read().rstrip()
+    if not end.endswith(b'"'):
+        raise DatasetError(f"the quote before {value[:50]!r} never ends")
+
+
+def _find_types(path: Path, header: Header) -> tuple[dict[str, str], tuple[str, ...]]:
     """A column is "number" when every value that is not missing is one; else "text"."""
-    total = 0
+    names, total = header.names, 0
     stray: dict[str, tuple[int, str]] = {}
-    for batch in _text_batches(path, names, delimiter, names):
+    for batch in _text_batches(path, header, names):
         for name in names:
             if name not in stray and (found := _first_text(batch.column(name))) is not None:
                 stray[name] = (total + found[0] + 1, found[1])

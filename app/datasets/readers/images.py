@@ -20,7 +20,9 @@ from .table import Names, Rows, Table, Types, no_such_column, rows_at_once
 COLUMNS = ["image", "label"]
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".gif", ".webp")
-GREY = ("1", "L", "LA", "I;16")
+WIDE = ("I;16", "I;16B", "I")
+"""Sixteen bits of grey (Pillow reads such PGM files as 32): the upper eight are kept."""
+GREY = ("1", "L", "LA", *WIDE)
 BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
@@ -44,7 +46,7 @@ def read(files: Files, limits: Limits, types: Types | None) -> Table:
     channels = 1 if grey else 3
     if len(infos) * channels * size[0] * size[1] > limits.decoded_bytes or len(infos) > limits.rows:
         raise DatasetTooLarge(f"{len(infos):,} images of this size decode to more than {limits.decoded_bytes:,} bytes")
-    labels: list[str | None] = [PurePosixPath(info.filename).parent.name for info in infos]
+    labels: list[str | None] = list(_classes(infos))
 
     def batches(wanted: Names) -> Iterator[Rows]:
         for name in wanted:
@@ -58,7 +60,7 @@ def read(files: Files, limits: Limits, types: Types | None) -> Table:
                     rows["image"] = np.stack([_pixels(opened, info, grey) for info in infos[start : start + step]])
                 yield {name: rows[name] for name in wanted}
 
-    return Table(COLUMNS, batches, {}, "label")
+    return Table(COLUMNS, batches, {}, "label", warnings=_below_classes(infos))
 
 
 def _images(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
@@ -70,12 +72,35 @@ def _images(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
             continue
         if path.suffix.lower() not in ENDINGS:
             raise DatasetError(f"{info.filename[:100]!r} is no image ({', '.join(ENDINGS)})")
-        if path.parent.name == "":
-            raise DatasetError(f"{info.filename[:100]!r} lies in no class folder")
         found.append(info)
     if not found:
         raise DatasetError("the zip has no images in class folders")
-    return sorted(found, key=lambda info: (PurePosixPath(info.filename).parent.name, info.filename))
+    for info, name in zip(found, _classes(found), strict=True):
+        if not name:
+            raise DatasetError(f"{info.filename[:100]!r} lies in no class folder")
+    ordered = sorted(zip(_classes(found), found, strict=True), key=lambda item: (item[0], item[1].filename))
+    return [info for _, info in ordered]
+
+
+def _classes(infos: list[zipfile.ZipInfo]) -> list[str]:
+    """Of each image its class folder: the first one below the folders that all of them lie in."""
+    folders = [PurePosixPath(info.filename).parent.parts for info in infos]
+    shared = 0
+    while len(set(folders)) > 1 and len({folder[shared : shared + 1] for folder in folders}) == 1:
+        shared += 1
+    if len(set(folders)) == 1:
+        shared = len(folders[0]) - 1  # one class
+    return ["".join(folder[shared : shared + 1]) for folder in folders]
+
+
+def _below_classes(infos: list[zipfile.ZipInfo]) -> tuple[str, ...]:
+    """A note when folders below the class folders count as the class."""
+    depths = {len(PurePosixPath(info.filename).parent.parts) for info in infos}
+    names = sorted(set(_classes(infos)))
+    if len(depths) == 1 and all(PurePosixPath(info.filename).parent.name in names for info in infos):
+        return ()
+    listed = ", ".join(repr(name[:50]) for name in names[:10])
+    return (f"some images lie in folders below their class folder; the classes are {listed}",)
 
 
 def _image(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Image.Image:
@@ -92,8 +117,9 @@ def _image(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Image.Image:
 def _pixels(opened: zipfile.ZipFile, info: zipfile.ZipInfo, grey: bool) -> NDArray[np.uint8]:
     with _image(opened, info) as image:
         try:
-            if image.mode == "I;16":
-                image = image.point(lambda value: value / 256).convert("L")
+            if image.mode in WIDE:
+                upper = np.asarray(image).astype(np.int64) >> 8
+                image = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
             pixels = np.asarray(image.convert("L" if grey else "RGB"), dtype=np.uint8)
         except BROKEN as error:
             raise _broken(info, error) from error

@@ -126,8 +126,12 @@ def _exactly(member: IO[bytes], size: int, name: str) -> bytes:
 
 
 def _values(array: NDArray[Any]) -> Values:
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind != "U":
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
+        return native.astype(np.float64) if native.dtype.kind == "f" and native.dtype.itemsize > 8 else native
     if array.ndim > 1:
         raise DatasetError("an array of text must have one dimension")
-    return [str(value) for value in array]
+    codes = native.view(np.uint32)
+    if ((codes > 0x10FFFF) | (codes >> 11 == 0xD800 >> 11)).any():
+        raise DatasetError("an array of text holds what is no Unicode")
+    return [str(value) for value in native]

@@ -99,7 +99,10 @@ def _decoded_bytes(column: pa.Array) -> int:
 
 def _convert(column: pa.Array, name: str) -> Values:
     if _is_text(column.type):
-        return [value or None for value in column.to_pylist()]
+        try:
+            return [value or None for value in column.to_pylist()]
+        except UnicodeDecodeError as error:
+            raise DatasetError("is not UTF-8", column=name) from error
     shape: list[int] = []
     while not _is_number(column.type):
         if column.null_count:
@@ -107,14 +110,18 @@ def _convert(column: pa.Array, name: str) -> Values:
         lengths = pc.unique(pc.list_value_length(column)).to_pylist()
         if len(lengths) != 1:
             raise DatasetError(f"the lists have different lengths ({lengths[0]} and {lengths[1]})", column=name)
+        if lengths[0] == 0:
+            raise DatasetError("the lists are empty", column=name)
         shape.append(lengths[0])
         column = column.flatten()
     return np.asarray(_numbers(column)).reshape(-1, *shape)
 
 
 def _numbers(column: pa.Array) -> Any:
+    if is_type.is_boolean(column.type) and not column.null_count:
+        return column.to_numpy(zero_copy_only=False)
     if is_type.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    elif is_type.is_decimal(column.type) or is_type.is_float16(column.type) or column.null_count:
+    if is_type.is_decimal(column.type) or is_type.is_float16(column.type) or column.null_count:
         column = column.cast(pa.float64(), safe=False)
     return pc.fill_null(column, float("nan")) if column.null_count else column

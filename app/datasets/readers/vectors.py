@@ -1,5 +1,6 @@
-"""Word vectors as text (GloVe, word2vec): a word and its numbers a line; word2vec's first line is skipped."""
+"""Word vectors as text (GloVe, word2vec): a word and its numbers a line; word2vec's first line has their size."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.datasets.limits import MAX_COLUMNS, MAX_FIELD_BYTES, Limits
 from .table import Names, Rows, Table, Types, no_such_column, rows_at_once
 
 COLUMNS = ["word", "vector"]
+SEPARATORS = re.compile(r"\t+| {2,}")
 
 
 def read(files: Files, limits: Limits, types: Types | None) -> Table:
@@ -19,7 +21,8 @@ def read(files: Files, limits: Limits, types: Types | None) -> Table:
     first = next(_lines(path), None)
     if first is None:
         raise DatasetError("the file has no vectors")
-    size = len(first[1].split(" ")) - 1
+    promised = _header(path)
+    size = promised[1] if promised else _size(first[1])
     if not 1 <= size <= MAX_COLUMNS:
         raise DatasetError(f"the first line has {size} numbers: a word and its vector, by spaces", row=1)
 
@@ -46,6 +49,25 @@ def read(files: Files, limits: Limits, types: Types | None) -> Table:
     return Table(COLUMNS, batches, {})
 
 
+def _header(path: Path) -> tuple[int, int] | None:
+    """word2vec's first line: how many words, how many numbers each."""
+    with path.open("rb") as file:
+        fields = file.readline(MAX_FIELD_BYTES).split()
+    return (
+        (int(fields[0]), int(fields[1])) if _is_header([field.decode(errors="replace") for field in fields]) else None
+    )
+
+
+def _is_header(fields: list[str]) -> bool:
+    return len(fields) == 2 and all(field.isdecimal() and len(field) < 16 for field in fields)
+
+
+def _size(line: str) -> int:
+    """The numbers at the end of a line; what is before them is the word, spaces and all."""
+    fields = line.split(" ")[1:]
+    return next((i for i, field in enumerate(reversed(fields)) if not _are_numbers([field])), len(fields))
+
+
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     row = 0
     with path.open("rb") as file:
@@ -56,8 +78,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 text = line.decode().strip("\r\n ")
             except UnicodeDecodeError as error:
                 raise DatasetError("is not UTF-8 (word2vec's binary form is not read)", row=row + 1) from error
-            fields = text.split(" ", 2) if row == 0 else []
-            if not text or (len(fields) == 2 and all(field.isdecimal() for field in fields)):
+            text = SEPARATORS.sub(" ", text)
+            if not text or (row == 0 and _is_header(text.split(" ", 2))):
                 continue
             row += 1
             yield row, text
@@ -69,6 +91,9 @@ def _rows(words: list[str | None], numbers: list[list[str]], last: int, wanted: 
     except ValueError as error:
         row = last - len(words) + 1 + next(i for i, vector in enumerate(numbers) if not _are_numbers(vector))
         raise DatasetError("must be a word and numbers", row=row) from error
+    if not np.isfinite(vectors).all():
+        row = last - len(words) + 1 + int(np.nonzero(~np.isfinite(vectors).all(1))[0][0])
+        raise DatasetError("a number of the vector is missing or infinite", row=row)
     rows: Rows = {"word": words, "vector": vectors}
     return {name: rows[name] for name in wanted}
 

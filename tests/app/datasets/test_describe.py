@@ -90,3 +90,27 @@ def test_a_csv_needs_a_target_that_it_has(tmp_path: Path) -> None:
         with pytest.raises(DatasetError) as caught:
             describe("csv", paths, target, Limits())
         assert caught.value.pointer == "/target"
+
+
+def test_any_number_can_be_described(tmp_path: Path) -> None:
+    """Nothing stands in a description that JSON's 64 bits cannot hold."""
+    content = files.npz(
+        big=np.full(3, 1e300), long=np.ones(3, np.longdouble), flag=np.array([True, False, True]), y=np.arange(3)
+    )
+    found = {
+        column["name"]: column
+        for column in describe("npz", files.put(tmp_path, file=content), None, Limits())["columns"]
+    }
+    assert "values" not in found["big"]
+    assert (found["long"]["dtype"], found["long"]["max"]) == ("float64", 1.0)
+    assert (found["flag"]["min"], found["flag"]["max"], found["flag"]["values"]) == (0, 1, [0, 1])
+    assert found["flag"]["min"] is not False
+
+
+def test_lists_with_missing_whole_numbers_are_floats_wherever_these_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.datasets.readers.parquet.rows_at_once", lambda _: 1)
+    content = files.table({"v": [[1, None], [3, 4]], "y": [0, 1]}, row_group_size=1)
+    column = describe("parquet", files.put(tmp_path, file=content), None, Limits())["columns"][0]
+    assert (column["dtype"], column["missing"]) == ("float64", 1)

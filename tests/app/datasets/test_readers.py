@@ -55,6 +55,15 @@ def test_csv_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert_array_equal(np.concatenate([batch["x"] for batch in batches]), np.arange(1000.0))
 
 
+@pytest.mark.parametrize(
+    "content", ["\n\r\nx,y\n1,a\n2,b\n", "x,y\r1,a\r2,b\r", '"x";"y"\n"1";"a"\n"2";"b"', "x,y\n\n1,a\n\n2,b\n\n"]
+)
+def test_csv_of_every_hand(tmp_path: Path, content: str) -> None:
+    found = columns("csv", files.put(tmp_path, file=content))
+    assert_array_equal(found["x"], [1, 2])
+    assert found["y"] == ["a", "b"]
+
+
 def test_known_types_spare_the_first_pass(tmp_path: Path) -> None:
     found = columns("csv", files.put(tmp_path, file="a,b\n1,2\n"), types={"a": "text", "b": "number"})
     assert found["a"] == ["1"]
@@ -65,6 +74,7 @@ def test_parquet_keeps_types_and_nests_lists(tmp_path: Path) -> None:
         "i": pa.array([1, None, 3]),
         "f": pa.array([0.1, 0.2, 0.3], pa.float32()),
         "b": [True, False, True],
+        "n": [True, None, False],
         "t": ["x", None, "x"],
         "v": pa.array([[[1, 2], [3, 4]]] * 3, pa.list_(pa.list_(pa.uint8()))),
     }
@@ -72,6 +82,7 @@ def test_parquet_keeps_types_and_nests_lists(tmp_path: Path) -> None:
     assert_array_equal(found["i"], [1.0, np.nan, 3.0])
     assert_array_equal(found["f"], np.array([0.1, 0.2, 0.3], np.float32))
     assert_array_equal(found["b"], [1, 0, 1])
+    assert_array_equal(found["n"], [1, np.nan, 0])
     assert found["t"] == ["x", None, "x"]
     assert found["v"].shape == (3, 2, 2)
     assert found["v"].dtype == np.uint8
@@ -137,6 +148,38 @@ def test_grey_images_have_one_channel(tmp_path: Path) -> None:
     assert_array_equal(
         columns("images", files.put(tmp_path, file=files.zipped(members)))["image"][:, 0, 0, 0], [0, 1, 2]
     )
+
+
+@pytest.mark.parametrize(
+    ("members", "classes", "warned"),
+    [
+        (["set/cat/1.png", "set/dog/1.png"], ["cat", "dog"], False),
+        (["set/cat/1.png", "set/cat/2.png"], ["cat", "cat"], False),
+        (["set/cat/young/1.png", "set/cat/2.png", "set/dog/1.png"], ["cat", "cat", "dog"], True),
+    ],
+)
+def test_classes_are_the_first_folders_that_differ(
+    tmp_path: Path, members: list[str], classes: list[str], warned: bool
+) -> None:
+    content = files.zipped(dict.fromkeys(members, files.png(np.zeros((2, 2), np.uint8))))
+    table = read("images", files.put(tmp_path, file=content), LIMITS)
+    assert next(iter(table.batches(["label"])))["label"] == classes
+    assert bool(table.warnings) == warned
+
+
+def test_sixteen_bits_of_grey_keep_the_upper_eight(tmp_path: Path) -> None:
+    wide = np.array([[0, 255, 256], [4660, 32768, 65535]], np.uint16)
+    members = {"a/1.png": files.png(wide), "b/1.pgm": b"P5\n3 2\n65535\n" + wide.astype(">u2").tobytes()}
+    found = columns("images", files.put(tmp_path, file=files.zipped(members)))["image"]
+    assert found.shape == (2, 1, 2, 3)
+    for image in found:
+        assert_array_equal(image[0], wide >> 8)
+
+
+def test_vectors_by_tabs_and_a_first_word_with_spaces(tmp_path: Path) -> None:
+    found = columns("vectors", files.put(tmp_path, file=". . 1 2\na\t3\t4\n"))
+    assert found["word"] == [". .", "a"]
+    assert_array_equal(found["vector"], [[1, 2], [3, 4]])
 
 
 @pytest.mark.parametrize("header", ["", "3 2\n"])
