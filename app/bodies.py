@@ -15,6 +15,7 @@ MAX_DEPTH = 40
 MAX_ITEMS = 200_000
 """Values in one body; the largest honest one has 10,000 numbers inline."""
 MAX_KEY = 256
+SENTENCES = {"missing": "is required", "extra_forbidden": "unknown key"}
 
 
 def parse(body: bytes) -> Any:
@@ -56,7 +57,10 @@ def read_as(model: type[M], value: Any) -> M:
         return model.model_validate({} if value is None else value)
     except ValidationError as error:
         lines = error.errors(include_url=False, include_context=False, include_input=False)
-        found = [PointedError(pointer=pointer(line["loc"]), detail=line["msg"]) for line in lines[:50]]
+        found = [
+            PointedError(pointer=pointer(line["loc"]), detail=SENTENCES.get(line["type"], line["msg"]))
+            for line in lines[:50]
+        ]
         raise InvalidPayload("The body is wrong.", errors=found) from None
 
 

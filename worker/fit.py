@@ -37,6 +37,15 @@ def fit_complaints(
         return
     yield from _output_complaints(spec, work, output)
     model.train()
+    if any(getattr(module, "inplace", False) for module in model.modules()):
+        try:
+            model(sample(work, 2)).sum().backward()
+        except RuntimeError as error:  # autograd finds a tensor changed that a gradient is made of
+            if "inplace" in str(error):
+                detail = "an inplace layer overwrites what the layer before it needs for its gradient"
+                yield Complaint(("model",), detail)
+                return
+        model.zero_grad()
     if work.counted and smallest_piece(spec, work) == 1:
         try:
             with torch.no_grad():

@@ -20,7 +20,7 @@ def read_spec(file: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise DescentError(f"{name} is not text in UTF-8") from None
     try:
-        spec = json.loads(text, parse_constant=no_number)
+        spec = json.loads(text, parse_constant=no_number, object_pairs_hook=no_key_twice)
     except json.JSONDecodeError as error:
         raise DescentError(f"{name} is not JSON: {error.msg}, line {error.lineno} column {error.colno}") from None
     except (ValueError, RecursionError) as error:
@@ -28,6 +28,16 @@ def read_spec(file: str) -> dict[str, Any]:
     if not isinstance(spec, dict):
         raise DescentError(f"{name} holds no JSON object")
     return spec
+
+
+def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(
+            f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object"
+        )
+    return made
 
 
 def no_number(word: str) -> NoReturn:

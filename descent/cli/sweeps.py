@@ -45,6 +45,8 @@ def submit(
         document = read_spec(file)
         for assignment in changes or ():
             change(document, assignment)
+        if "model" in document and "over" not in document:
+            raise DescentError(f"{file} is a job's spec: descent submit {file}")
         if dry_run:
             found = client.dry_run_sweep(document)
             print_json(found) if as_json else say(f"{found['count']} points")

@@ -46,6 +46,9 @@ def test_the_commands_on_sweeps(client: Client, tmp_path: Path) -> None:
     assert descent("sweeps", "watch", "last").exit_code == 1
     result = descent("submit", str(file))
     assert result.stderr == f"error: {file} is a sweep: descent sweeps submit {file}\n"
+    job = tmp_path / "job.json"
+    job.write_text('{"model": {"type": "MLP"}}')
+    assert descent("sweeps", "submit", str(job)).stderr == f"error: {job} is a job's spec: descent submit {job}\n"
 
 
 def test_projects_and_keys_are_made_and_revoked(client: Client, address: Address) -> None:
