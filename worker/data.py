@@ -19,10 +19,18 @@ from app.jobs.spec import JobSpec, SpecError, plan
 from app.jobs.spec.data import Data, Inline, Synthetic
 from app.jobs.spec.losses import Loss
 from app.jobs.spec.plan import Counts, is_stream
-from app.jobs.spec.preprocess import Tokenize
+from app.jobs.spec.preprocess import OneHot, Ordinal, Tokenize
 from worker.datasets.preprocess import preprocess
 from worker.datasets.room import Room
-from worker.datasets.sources import Source, SourceOf, builtin_source, inline_source, own_sources, shaped_targets
+from worker.datasets.sources import (
+    Source,
+    SourceOf,
+    builtin_source,
+    in_codes,
+    inline_source,
+    own_sources,
+    shaped_targets,
+)
 from worker.datasets.split import PARTS, split_indices
 from worker.datasets.streams import make_stream
 from worker.datasets.tensor_file import write_tensors
@@ -96,13 +104,15 @@ def make_tensors(
     if is_stream(data):
         return make_stream(data, source_of)
     room = room or Room()
-    sources, indices = _parts(data, "class" if loss.target == "class" else "number", source_of)
+    sources, indices = _parts(data, "number" if loss.target == "labels" else loss.target, source_of)
+    if any(isinstance(step, OneHot | Ordinal) for step in data.preprocess):
+        sources = {part: in_codes(source) for part, source in sources.items()}
     notes: dict[str, Any] = {}
     tensors: dict[str, Tensor] = {}
     train = sources["train"]
     if isinstance(train.inputs, Tensor):
         picked = {part: room.take(as_tensor(sources[part].inputs), index) for part, index in indices.items()}
-        inputs, fitted = preprocess(picked, data.preprocess, train.columns, room)
+        inputs, fitted = preprocess(picked, data.preprocess, train.columns, room, train.largest)
         tensors |= {f"fitted.{name}": value.contiguous() for name, value in fitted.items()}
         inputs = {
             part: room.each(rows, Tensor.float) if rows.is_floating_point() else rows for part, rows in inputs.items()

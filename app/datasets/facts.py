@@ -25,8 +25,10 @@ class Facts:
         None  # beyond the batch, where a target is more than one class or row of numbers
     )
 
+    class_names: tuple[str | int, ...] = ()  # what each class is called; none: 0, 1, …
+    targets: tuple[str, ...] = ()  # names of the targets' columns, where they have names
     columns: tuple[str, ...] = ()  # names of the features, where they have names
-    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values of text columns among numbers
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values of text columns
     missing: tuple[str, ...] = ()  # columns with missing values
     parts: Mapping[str, int] = field(default_factory=dict)  # samples of its own "validation" and "test" parts
 

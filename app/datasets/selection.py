@@ -12,12 +12,17 @@ Columns = Mapping[str, Any]
 """The spec's `data.columns`: {"inputs": [names], "target": name | [names], "weight": name}, each may be left out."""
 
 
+LARGEST = {f"{kind}{bits}": 2 ** (bits - (kind == "int")) - 1 for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+"""By the name of a type of whole numbers."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """`dtype` of the inputs: float64 (numbers), uint8 (pixels), int64 (arrays of whole numbers, such as tokens), text.
 
     `class_values[i]` is the target's value for class i; None: whole numbers from 0 are the classes themselves.
-    `categories`: the values of text columns among numbers; their codes are the places in the list.
+    `categories`: the values of text columns with few; their codes are the places in the list.
+    `largest`: of the type that whole numbers in arrays had in their file.
     """
 
     inputs: list[str]
@@ -32,10 +37,13 @@ class Selection:
     target_dtype: str
     categories: dict[str, list[str]]
     missing: list[str]
+    largest: int | None
 
     @property
     def features(self) -> list[str]:
-        """The inputs, where each is one number of a sample."""
+        """The inputs, where each is one number of a sample, or the one text that can be a category."""
+        if self.dtype == "text":
+            return list(self.categories)
         return self.inputs if self.shape == (len(self.inputs),) and self.dtype == "float64" else []
 
 
@@ -55,10 +63,15 @@ def select(description: Description, columns: Columns | None = None) -> Selectio
         _known(name, by_name, f"/inputs/{index}")
         if name in taken:
             raise DatasetError(f"{name!r} is the target or the weight", pointer=f"/inputs/{index}")
-    if weight is not None and (
-        by_name[weight]["type"] == "text" or by_name[weight]["shape"] or by_name[weight]["missing"]
-    ):
-        raise DatasetError(f"{weight!r} must hold one number for each sample", pointer="/weight")
+        if name in inputs[:index]:
+            raise DatasetError(f"{name!r} is named twice", pointer=f"/inputs/{index}")
+    for index, name in enumerate(targets):
+        if name in targets[:index]:
+            raise DatasetError(f"{name!r} is named twice", pointer="/target")
+        if by_name[name]["missing"]:
+            raise DatasetError(f"{name!r} has missing values", pointer="/target")
+    if weight is not None:
+        _check_weight(by_name[weight], targets)
     shape, dtype = _inputs([by_name[name] for name in inputs])
     classes, class_values, class_counts = _classes([by_name[name] for name in targets])
     target_shape, target_dtype = _target([by_name[name] for name in targets], classes)
@@ -73,9 +86,25 @@ def select(description: Description, columns: Columns | None = None) -> Selectio
         class_counts,
         target_shape,
         target_dtype,
-        {name: by_name[name]["values"] for name in inputs if by_name[name]["type"] == "text" and dtype != "text"},
+        {
+            name: by_name[name]["values"]
+            for name in inputs
+            if by_name[name]["type"] == "text" and "values" in by_name[name]
+        },
         [name for name in inputs if by_name[name]["missing"]],
+        LARGEST.get(by_name[inputs[0]]["dtype"]) if dtype in ("uint8", "int64") else None,
     )
+
+
+def _check_weight(column: Mapping[str, Any], targets: list[str]) -> None:
+    name = column["name"]
+    if name in targets:
+        raise DatasetError(f"{name!r} is the target", pointer="/weight")
+    if column["type"] == "text" or column["shape"] or column["missing"]:
+        raise DatasetError(f"{name!r} must hold one number for each sample", pointer="/weight")
+    if column["min"] < 0 or column["max"] == 0:
+        what = "negative numbers" if column["min"] < 0 else "nothing but zeros"
+        raise DatasetError(f"{name!r} holds {what}: they weigh samples", pointer="/weight")
 
 
 def _known(name: str, by_name: Mapping[str, Any], pointer: str) -> None:
@@ -97,7 +126,8 @@ def _inputs(columns: list[dict[str, Any]]) -> tuple[tuple[int, ...], str]:
         return (), "text"
     if len(columns) == 1 and columns[0]["shape"]:
         dtype = columns[0]["dtype"]
-        return tuple(columns[0]["shape"]), "uint8" if dtype == "uint8" else "int64" if "int" in dtype else "float64"
+        whole = dtype in LARGEST and columns[0]["max"] <= LARGEST["int64"]
+        return tuple(columns[0]["shape"]), "uint8" if dtype == "uint8" else "int64" if whole else "float64"
     for index, column in enumerate(columns):
         if column["shape"]:
             raise DatasetError(

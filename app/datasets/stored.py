@@ -92,6 +92,8 @@ def facts(stored: Stored, columns: Columns | None = None) -> Facts:
         chosen.class_counts,
         stored.reference,
         target_shape=chosen.target_shape if rows else None,
+        class_names=tuple(chosen.class_values or ()),
+        targets=tuple(chosen.targets),
         columns=tuple(chosen.features),
         categories={name: tuple(values) for name, values in chosen.categories.items()},
         missing=tuple(chosen.missing),

@@ -27,9 +27,16 @@ Fit = Callable[[Any, Tensor], tuple[Fitted, Callable[[Tensor], Tensor]]]
 
 
 def preprocess(
-    parts: Parts, steps: list[Preprocessor], columns: Columns | None = None, room: Room | None = None
+    parts: Parts,
+    steps: list[Preprocessor],
+    columns: Columns | None = None,
+    room: Room | None = None,
+    largest: int | None = None,
 ) -> tuple[Parts, Fitted]:
-    """The parts after all steps, in float64 unless nothing touched integers, and what was fitted as `<step>.<name>`."""
+    """The parts after all steps, in float64 unless nothing touched integers, and what was fitted as `<step>.<name>`.
+
+    `largest` is that of the type that whole numbers had at their source, where it was another one than here.
+    """
     fitted: Fitted = {}
     columns, room = columns or Columns(), room or Room()
     for index, step in enumerate(steps):
@@ -40,7 +47,10 @@ def preprocess(
         else:
             if isinstance(step, Standardize | MinMaxScale) and not parts["train"].is_floating_point():
                 parts = {**parts, "train": room.each(parts["train"], Tensor.double)}  # all of it is looked at
-            found, apply = STEPS[type(step)](step, parts["train"])
+            if isinstance(step, ToFloat):
+                found, apply = _to_float(parts["train"], largest)
+            else:
+                found, apply = STEPS[type(step)](step, parts["train"])
             fitted |= {f"{index}.{name}": value for name, value in found.items()}
         parts = {name: room.each(part, apply) for name, part in parts.items()}
     return parts, fitted
@@ -84,11 +94,11 @@ def _resize(step: Resize, train: Tensor) -> tuple[Fitted, Callable[[Tensor], Ten
     return {}, lambda x: F.interpolate(x.double(), size=size, mode="bilinear", align_corners=False, antialias=False)
 
 
-def _to_float(step: ToFloat, train: Tensor) -> tuple[Fitted, Callable[[Tensor], Tensor]]:
+def _to_float(train: Tensor, largest: int | None) -> tuple[Fitted, Callable[[Tensor], Tensor]]:
     if train.is_floating_point():
         return {}, lambda x: x
-    largest = torch.iinfo(train.dtype).max
-    return {}, lambda x: x.double() / largest
+    scale = torch.tensor(largest or torch.iinfo(train.dtype).max, dtype=torch.float64)
+    return {"largest": scale}, lambda x: x.double() / scale
 
 
 STEPS: dict[type[Preprocessor], Fit] = {
@@ -96,6 +106,5 @@ STEPS: dict[type[Preprocessor], Fit] = {
     Standardize: _standardize,
     MinMaxScale: _min_max_scale,
     Resize: _resize,
-    ToFloat: _to_float,
     Impute: _impute,
 }

@@ -1,12 +1,15 @@
 """Sources as tensors in their own precision: scikit-learn's built-in sets and data written into the spec."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from app.datasets.errors import DatasetError
+from app.datasets.likeness import columns_like
 from app.jobs.spec.data import Data, Inline, Parts
 from worker.datasets.tables import Columns
 
@@ -15,6 +18,7 @@ from worker.datasets.tables import Columns
 class Source:
     """`inputs` [n, ...] as they are (float64, uint8, int64), or texts; `weights` float64 [n].
 
+    `target_names` are those of their columns; `largest` is that of the type that whole numbers had at their source.
     `targets`: int64 [n] for classes (or whole-number arrays), float64 [n] or [n, width] for numbers.
     """
 
@@ -22,12 +26,15 @@ class Source:
     targets: Tensor
     weights: Tensor | None = None
     columns: Columns = field(default_factory=Columns)
+    target_names: tuple[str, ...] = ()
+    largest: int | None = None
 
 
 class SourceOf(Protocol):
     """Reads a data set: its parts by name, "train" alone for a set without parts of its own.
 
-    `target` is "class" or "number"; `like`: the training source, whose classes and categories another set has to share.
+    `target` is "class", "number", or "binary" (classes where there are two); `like`: the training source, whose classes
+    and categories another set has to share.
     """
 
     def __call__(
@@ -41,10 +48,12 @@ def own_sources(data: Data, target: str, source_of: SourceOf) -> dict[str, Sourc
     if not isinstance(data.dataset, Parts):
         return source_of(str(data.dataset), columns, target)
     own = {"train": source_of(data.dataset.train, columns, target)["train"]}
+    train = own["train"]
+    columns = columns_like(columns, train.columns.names if isinstance(train.inputs, Tensor) else (), train.target_names)
     for part in ("validation", "test"):
         name = getattr(data.dataset, part)
         if name is not None:
-            own[part] = source_of(name, columns, target, own["train"])["train"]
+            own[part] = source_of(name, columns, target, train)["train"]
     return own
 
 
@@ -61,6 +70,19 @@ def builtin_source(
 
 def inline_source(inline: Inline) -> Source:
     return Source(torch.tensor(inline.inputs, dtype=torch.float64), torch.tensor(inline.targets, dtype=torch.float64))
+
+
+def in_codes(source: Source) -> Source:
+    """A source whose one input is text that stands for a category: a column of codes, NaN for a missing one."""
+    if isinstance(source.inputs, Tensor):
+        return source
+    (name,) = source.columns.names
+    places = {value: float(place) for place, value in enumerate(source.columns.categories[name])}
+    strangers = (text for text in source.inputs if text and text not in places)
+    if (stranger := next(strangers, None)) is not None:
+        raise DatasetError(f"{stranger!r} is no value of the training part", column=name)
+    codes = [places.get(text, math.nan) for text in source.inputs]
+    return replace(source, inputs=torch.tensor(codes, dtype=torch.float64)[:, None])
 
 
 def shaped_targets(targets: Tensor, target: str) -> Tensor:

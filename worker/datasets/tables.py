@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,7 +49,7 @@ def fill_values(step: Impute, train: Tensor) -> Tensor:
         elif step.strategy == "mean":
             values.append(known.mean())
         elif step.strategy == "median":
-            values.append(known.quantile(0.5))
+            values.append(torch.from_numpy(np.median(known.numpy(), keepdims=True))[0])  # torch.quantile takes 2**24
         else:
             found, counts = torch.unique(known, return_counts=True)
             values.append(found[counts.argmax()])

@@ -54,12 +54,16 @@ def load(
     target: str = "class",
     like: Selection | None = None,
 ) -> Loaded:
-    """`target`: "class", or "number" for the values themselves. `like`: the training part's selection, where this is
-    another part of the same data, whose classes and categories it shares. Raises DatasetError.
+    """`target`: "class", "number" for the values themselves, or "binary": classes where there are two.
+
+    `like`: the training part's selection, where this is another part of the same data, whose classes and categories it
+    shares. Raises DatasetError.
     """
     selection = select(stored.description, columns)
     if like is not None:
         selection = replace(selection, classes=like.classes, class_values=like.class_values, categories=like.categories)
+    if target == "binary":
+        target = "class" if selection.classes == 2 else "number"
     described = [stored.sha256, stored.format, asdict(selection), target, FORMAT]
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
     folder = columns_folder(store) / f"{stored.sha256}-{key}"
@@ -112,6 +116,8 @@ class UploadedSource(Source):
             ColumnNames(
                 tuple(selection.features), {name: tuple(values) for name, values in selection.categories.items()}
             ),
+            tuple(selection.targets),
+            selection.largest,
             selection,
         )
 
@@ -224,8 +230,10 @@ def _targets(rows: Rows, selection: Selection, target: str) -> Array:
         return _classes(columns[0], selection.class_values, selection.targets[0])
     if len(columns) == 1:
         found = np.asarray(columns[0])
-        if target == "class" and selection.classes is not None and found.max(initial=0) >= selection.classes:
-            raise DatasetError(f"{found.max():g} is no class of the training part", column=selection.targets[0])
+        if target == "class" and selection.classes is not None:
+            for edge in (found.min(initial=0), found.max(initial=0)):
+                if not 0 <= edge < selection.classes:
+                    raise DatasetError(f"{edge:g} is no class of the training part", column=selection.targets[0])
         return found
     return np.stack([np.asarray(values, dtype=np.float64) for values in columns], axis=1)
 

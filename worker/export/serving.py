@@ -33,6 +33,11 @@ ONE_HOT = '''def one_hot(x, names, columns):
         made.append(column)
         after += [f"{name}={value}" for value in values] if name in names else [name]
     return torch.cat(made, 1), after'''
+AS_TENSOR = [
+    'if not hasattr(x, "dtype"):  # numbers of Python are float64, and whole ones stay whole',
+    "    x = torch.tensor(x, dtype=torch.float64 if torch.tensor(x).is_floating_point() else None)",
+    "x = torch.as_tensor(x)",
+]
 VOCABULARY = """VOCABULARY = json.loads((HERE / "vocabulary.json").read_text())
 PLACES = {token: place for place, token in enumerate(VOCABULARY) if place > 1}"""
 STREAM = '''def preprocess(text):
@@ -52,14 +57,14 @@ def preprocessing(prepared: Prepared) -> Iterator[str]:
         yield from tokenizing(steps[0])
         return
     kinds = {step["type"] for step in steps}
-    if kinds & {"Standardize", "MinMaxScale", "Impute", "Normalize"}:
+    if any(set(step) - {"type"} for step in steps if step["type"] not in ("Resize", "OneHot", "Ordinal")):
         yield FITTED
     if prepared["categories"]:
         yield ENCODE
     if "OneHot" in kinds:
         yield ONE_HOT
     doc = '"""Samples [n, ...] as the data set had them, as the model takes them."""'
-    lines = ["x = encode(x)"] if prepared["categories"] else ["x = torch.as_tensor(x)"]
+    lines = ["x = encode(x)"] if prepared["categories"] else AS_TENSOR.copy()
     if "OneHot" in kinds:
         lines.append('columns = FITTED["columns"]')
     for index, step in enumerate(steps):
@@ -89,7 +94,8 @@ def step_lines(index: int, step: dict[str, Any]) -> Iterator[str]:
             options = f'size={literal(tuple(size))}, mode="bilinear", align_corners=False'
             yield f"x = nn.functional.interpolate(x.double(), {options})"
         case "ToFloat":
-            yield "x = x if x.is_floating_point() else x.double() / torch.iinfo(x.dtype).max"
+            if "largest" in step:  # whole numbers, at this step
+                yield f'x = x.double() / fitted({index}, "largest")'
         case "Impute":
             yield f'x = torch.where(x.isnan(), fitted({index}, "values"), x.double())'
         case "OneHot":

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from app.datasets.errors import DatasetError, DatasetTooLarge
-from app.datasets.limits import MAX_MEMBERS, MAX_RATIO, RATIO_FROM_BYTES, Limits
+from app.datasets.limits import MAX_MEMBERS, Limits
+
+from .table import check_ratio
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError)
@@ -36,8 +38,7 @@ def members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
     decoded, stored = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
     if decoded > limits.decoded_bytes:
         raise DatasetTooLarge(f"decompresses to {decoded:,} bytes, more than {limits.decoded_bytes:,}")
-    if decoded > RATIO_FROM_BYTES and decoded > MAX_RATIO * stored:
-        raise DatasetTooLarge(f"decompresses to {decoded // max(1, stored):,} times its size: more than {MAX_RATIO}")
+    check_ratio(decoded, stored)
     return [info for info in infos if not info.is_dir()]
 
 

@@ -18,7 +18,7 @@ from app.datasets.errors import DatasetError, DatasetTooLarge
 from app.datasets.formats import Files
 from app.datasets.limits import Limits
 
-from .table import Names, Rows, Table, Types, no_such_column, rows_at_once
+from .table import Names, Rows, Table, Types, check_ratio, no_such_column, rows_at_once
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 COLUMNS = ["image", "label"]
@@ -41,8 +41,10 @@ def read(files: Files, limits: Limits, types: Types | None) -> Table:
         raise DatasetError(f"images have shape {images.shape} of {images.dtype}: [N, H, W] or [N, C, H, W] of bytes")
     if images.shape[0] != labels.shape[0]:
         raise DatasetError(f"{images.shape[0]:,} images have {labels.shape[0]:,} labels")
-    if prod(images.shape) * images.dtype.itemsize > limits.decoded_bytes or images.shape[0] > limits.rows:
+    decoded = prod(images.shape) * images.dtype.itemsize
+    if decoded > limits.decoded_bytes or images.shape[0] > limits.rows:
         raise DatasetTooLarge(f"images of shape {images.shape} are more than {limits.decoded_bytes:,} bytes")
+    check_ratio(decoded, files["images"].stat().st_size)
 
     def batches(wanted: Names) -> Iterator[Rows]:
         for name in wanted:

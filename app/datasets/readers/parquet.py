@@ -14,7 +14,18 @@ from app.datasets.errors import DatasetError, DatasetTooLarge
 from app.datasets.formats import Files
 from app.datasets.limits import Limits
 
-from .table import Names, Rows, Table, Types, Values, check_names, guess_target, no_such_column, rows_at_once
+from .table import (
+    Names,
+    Rows,
+    Table,
+    Types,
+    Values,
+    check_names,
+    check_ratio,
+    guess_target,
+    no_such_column,
+    rows_at_once,
+)
 
 MAX_FOOTER_BYTES = 64 * 2**20
 MAX_FOOTER_ITEMS = 1_000_000
@@ -35,6 +46,7 @@ def read(files: Files, limits: Limits, types: Types | None) -> Table:
             raise DatasetTooLarge(f"{metadata.num_rows:,} rows are more than {limits.rows:,}")
         if metadata.num_rows * len(names) > limits.decoded_bytes:
             raise DatasetTooLarge(f"{metadata.num_rows:,} rows of {len(names)} columns decode to too many bytes")
+        check_ratio(metadata.num_rows * len(names), files["file"].stat().st_size)  # a byte a value, at least
 
     def batches(wanted: Names) -> Iterator[Rows]:
         for name in wanted:

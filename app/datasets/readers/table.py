@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from app.datasets.errors import DatasetError
-from app.datasets.limits import MAX_COLUMNS
+from app.datasets.errors import DatasetError, DatasetTooLarge
+from app.datasets.limits import MAX_COLUMNS, MAX_RATIO, RATIO_FROM_BYTES
 
 Values = NDArray[Any] | list[str | None]
 """One column's values in a batch: an array [rows, ...] of numbers (missing: NaN), or text (missing: None)."""
@@ -40,6 +40,12 @@ def guess_target(names: Names) -> str | None:
 
 def rows_at_once(bytes_per_row: int) -> int:
     return max(1, BATCH_BYTES // max(1, bytes_per_row))
+
+
+def check_ratio(decoded: int, stored: int) -> None:
+    """Raises DatasetTooLarge for what is packed too tightly to be data."""
+    if decoded > RATIO_FROM_BYTES and decoded > MAX_RATIO * stored:
+        raise DatasetTooLarge(f"decompresses to {decoded // max(1, stored):,} times its size: more than {MAX_RATIO}")
 
 
 def no_such_column(name: str, names: Names) -> DatasetError:

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.datasets.errors import DatasetError
 from app.datasets.facts import Facts, FactsOf, UnknownDataset
+from app.datasets.likeness import columns_like, misfit
 from app.jobs.spec.augment import augment_complaints
 from app.jobs.spec.base import Complaint
 from app.jobs.spec.data import Data, Inline, Parts, Split, Synthetic, shape_of_rows
@@ -136,30 +137,31 @@ def _source_facts(data: Data, loss: Loss, facts_of: FactsOf) -> Facts:
         return facts
     train = _named_facts(data.dataset.train, data, facts_of, ("data", "dataset", "train"))
     sizes: dict[str, int] = {}
+    missing = list(train.missing)
     for part in ("validation", "test"):
         name = getattr(data.dataset, part)
         if name is None:
             continue
         path = ("data", "dataset", part)
-        own = _named_facts(name, data, facts_of, path)
-        if own.shape != train.shape or own.dtype != train.dtype or own.columns != train.columns:
-            detail = (
-                f"has samples {list(own.shape)} of {own.dtype}, the training part {list(train.shape)} of {train.dtype}"
-            )
-            raise SpecError.of([Complaint(path, detail)])
-        if (own.classes is None) != (train.classes is None):
-            raise SpecError.of([Complaint(path, "has other targets than the training part: classes against numbers")])
+        own = _named_facts(name, data, facts_of, path, like=train)
+        if (found := misfit(own, train, numbers=loss.target == "number")) is not None:
+            raise SpecError.of([Complaint(path, found)])
         sizes[part] = own.samples
-    return replace(train, parts=sizes)
+        missing += [column for column in own.missing if column not in missing]
+    return replace(train, parts=sizes, missing=tuple(missing))
 
 
-def _named_facts(name: str, data: Data, facts_of: FactsOf, path: Path) -> Facts:
+def _named_facts(name: str, data: Data, facts_of: FactsOf, path: Path, like: Facts | None = None) -> Facts:
     columns = data.columns.model_dump(exclude_none=True) if data.columns is not None else None
+    if like is not None:
+        columns = columns_like(columns, like.columns if like.dtype != "text" else (), like.targets)
     try:
         return facts_of(name) if columns is None else facts_of(name, columns)
     except UnknownDataset as error:
         raise SpecError.of([Complaint(path, str(error))]) from None
     except DatasetError as error:
+        if like is not None:
+            raise SpecError.of([Complaint(path, str(error))]) from None
         below = "" if error.pointer == "/file" else error.pointer
         raise SpecError([{"pointer": f"/data/columns{below}", "detail": str(error)}]) from None
 
@@ -230,6 +232,8 @@ def _loss_complaints(loss: Loss, facts: Facts) -> Iterator[Complaint]:
         yield Complaint(("loss", "type"), f"{loss.type} needs classes, the targets of this data set are numbers")
     if loss.target == "binary" and facts.classes not in (None, 2):
         yield Complaint(("loss", "type"), f"{loss.type} is for two classes, this data set has {facts.classes}")
+    if loss.target == "number" and any(isinstance(name, str) for name in facts.class_names):
+        yield Complaint(("loss", "type"), f"{loss.type} takes numbers, the target of this data set is text")
     weight = getattr(loss, "weight", None)
     if weight is not None and loss.target == "class" and facts.classes is not None and len(weight) != facts.classes:
         yield Complaint(("loss", "weight"), f"has {len(weight)} values for {facts.classes} classes")

@@ -33,6 +33,8 @@ class Misfit(Exception):
 
 def prepared_facts(facts: Facts, steps: list[Preprocessor]) -> Facts:
     """The facts after all steps. Raises SpecError with the pointer of the step that does not fit."""
+    if facts.dtype == "text" and facts.categories and any(isinstance(step, OneHot | Ordinal) for step in steps):
+        facts = facts.with_shape((1,))  # a category: its codes are the numbers
     for index, step in enumerate(steps):
         if facts.dtype == "text" and not isinstance(step, Tokenize):
             _refuse(index, f"{step.type} takes numbers, the inputs are texts: Tokenize comes first")
@@ -64,6 +66,7 @@ def _resize(facts: Facts, step: Resize) -> Facts:
 
 
 def _normalize(facts: Facts, step: Normalize) -> Facts:
+    _refuse_codes(facts, step)
     channels = facts.shape[0] if len(facts.shape) in (1, 3) else facts.shape[-1]
     for key in ("mean", "std"):
         value: Any = getattr(step, key)
@@ -112,6 +115,7 @@ def _impute(facts: Facts, step: Impute) -> Facts:
 def _tokenize(facts: Facts, step: Tokenize) -> Facts:
     if facts.dtype != "text":
         raise Misfit("Tokenize takes texts, the inputs are numbers")
+    facts = replace(facts, columns=(), categories={}, missing=())  # a missing text is an empty one
     if step.block_size is None:
         return replace(facts, shape=(step.max_length or 1,), dtype="int64", vocabulary=step.max_vocab)
     shape = (step.block_size,)
@@ -124,11 +128,24 @@ def _to_numbers(facts: Facts, step: Preprocessor) -> Facts:
     return facts.with_shape(facts.shape)
 
 
+def _fitted(facts: Facts, step: Standardize | MinMaxScale) -> Facts:
+    _refuse_codes(facts, step)
+    if facts.missing:
+        raise Misfit(f"column {facts.missing[0]!r} has missing values: Impute comes before {step.type}")
+    return facts.with_shape(facts.shape)
+
+
+def _refuse_codes(facts: Facts, step: Preprocessor) -> None:
+    """Text that is only numbered yet is nothing to calculate with, and could not be told apart afterwards."""
+    if facts.categories:
+        raise Misfit(f"column {next(iter(facts.categories))!r} is text: OneHot or Ordinal comes before {step.type}")
+
+
 EFFECTS: dict[type[Preprocessor], Callable[[Facts, Any], Facts]] = {
     Resize: _resize,
     Normalize: _normalize,
-    Standardize: _to_numbers,
-    MinMaxScale: _to_numbers,
+    Standardize: _fitted,
+    MinMaxScale: _fitted,
     ToFloat: _to_numbers,
     OneHot: _one_hot,
     Ordinal: _ordinal,

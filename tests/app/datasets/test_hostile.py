@@ -185,6 +185,16 @@ def test_a_zip_bomb_by_ratio(tmp_path: Path) -> None:
         describe("npz", files.put(tmp_path, file=content), None, Limits())
 
 
+def test_bombs_of_other_kinds_by_ratio(tmp_path: Path) -> None:
+    images = gzip.compress(struct.pack(">BBBB3I", 0, 0, 8, 3, 2**27, 1, 1) + bytes(2**27), 1)
+    paths = files.put(tmp_path, images=images, labels=struct.pack(">BBBBI", 0, 0, 8, 1, 2**27))
+    with pytest.raises(DatasetTooLarge, match="times its size: more than 200"):
+        describe("idx", paths, None, Limits())
+    ones = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2**26 + 1, np.int8)), pa.array(["x"]))
+    with pytest.raises(DatasetTooLarge, match="times its size: more than 200"):
+        describe("parquet", files.put(tmp_path, file=files.table({"t": ones})), None, Limits())
+
+
 def test_more_files_than_anyone_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.datasets.readers.archive.MAX_MEMBERS", 100)
     content = files.zipped({f"a/{i}.png": b"" for i in range(101)})

@@ -52,8 +52,17 @@ def test_targets_as_numbers(tmp_path: Path) -> None:
     assert_array_equal(found.targets, [1, 0.5, 2])
     with pytest.raises(DatasetError, match="column 'y': is text: this loss takes numbers"):
         load(table, tmp_path, {"inputs": ["a"]}, target="number")
-    with pytest.raises(DatasetError, match="column 'b': a target is missing"):
+    with pytest.raises(DatasetError, match="'b' has missing values"):
         load(table, tmp_path, {"inputs": ["a"], "target": "b"})
+
+
+def test_two_classes_of_any_name_are_zero_and_one_for_a_binary_loss(tmp_path: Path) -> None:
+    for labels in ("no,yes,no", "-1,1,-1", "0,1,0"):
+        content = "x,y\n" + "".join(f"{row},{label}\n" for row, label in enumerate(labels.split(",")))
+        table = stored(tmp_path, "csv", "y", file=content)
+        assert_array_equal(load(table, tmp_path, target="binary").targets, [0, 1, 0])
+    shares = stored(tmp_path, "csv", "y", file="x,y\n1,0.25\n2,1\n")
+    assert_array_equal(load(shares, tmp_path, target="binary").targets, [0.25, 1])
 
 
 def test_negative_labels_are_numbered_for_classes_and_kept_for_numbers(tmp_path: Path) -> None:
@@ -71,6 +80,8 @@ def test_another_part_takes_the_training_parts_classes(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="'d' is no class of the training part"):
         load(stranger, tmp_path, like=like)
     digits = load(stored(tmp_path, "csv", "y", file="x,y\n1,0\n2,2\n"), tmp_path).selection
+    with pytest.raises(DatasetError, match="-1 is no class of the training part"):
+        load(stored(tmp_path, "csv", "y", file="x,y\n1,0\n2,-1\n"), tmp_path, like=digits)
     with pytest.raises(DatasetError, match="3 is no class of the training part"):
         load(stored(tmp_path, "csv", "y", file="x,y\n1,0\n2,3\n"), tmp_path, like=digits)
 
