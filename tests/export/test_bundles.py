@@ -37,7 +37,18 @@ BUNDLES = {
     "phases": JOBS["phases"],
     **{
         name: UPLOADS[name][3]
-        for name in ("lstm", "transformer", "sparse-sgd", "table", "pixels", "idx", "images", "parquet")
+        for name in (
+            "lstm",
+            "transformer",
+            "sparse-sgd",
+            "table",
+            "pixels",
+            "idx",
+            "deep",
+            "kinds",
+            "images",
+            "parquet",
+        )
     },
 }
 QUICK = ("iris", "binary", "gpt", "lstm", "table", "images")
@@ -81,7 +92,7 @@ def raw_validation(ran: Ran, known: Known, folder: Path) -> dict[str, Any]:
         return {"inputs": inputs.tolist(), "dtype": dtype(inputs), "targets": made["validation.targets"].tolist()}
     dataset: Any = spec.data.dataset
     columns = spec.data.columns.model_dump(exclude_none=True) if spec.data.columns is not None else None
-    target = "class" if spec.loss is not None and spec.loss.target == "class" else "number"
+    target = spec.loss.target if spec.loss is not None else "number"
     named = isinstance(dataset, str)
     source = sources_of(known, folder)(dataset, columns, target)["train"] if named else inline_source(dataset)
     index = split_indices(len(source.targets), spec.data.split, source.targets.long())["validation"]
@@ -90,7 +101,9 @@ def raw_validation(ran: Ran, known: Known, folder: Path) -> dict[str, Any]:
     if "validation.weights" in file:
         found["weights"] = file["validation.weights"].tolist()
     if not isinstance(source.inputs, torch.Tensor):
-        return found | {"inputs": [source.inputs[place] for place in index.tolist()]}
+        texts = [source.inputs[place] for place in index.tolist()]
+        is_category = spec.data.preprocess[0].type == "OneHot"
+        return found | {"inputs": [{"kind": text} for text in texts] if is_category else texts}
     if columns is not None:
         rows = [{k: v or None for k, v in row.items()} for row in csv.DictReader(io.StringIO(table()))]
         return found | {"inputs": [rows[place] for place in index.tolist()]}

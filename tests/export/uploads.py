@@ -37,6 +37,16 @@ def arrays() -> bytes:
     return files.npz(images=pixels()[:, None], label=np.arange(60) % 3)
 
 
+def deep() -> bytes:
+    """Sixteen bits a pixel."""
+    return files.npz(images=pixels().astype(np.uint16)[:, None] * 257, label=np.arange(60) % 3)
+
+
+def kinds() -> str:
+    draw = random.Random(5)
+    return "kind,answer\n" + "".join(f"{draw.choice('abc')},{draw.choice(['no', 'yes'])}\n" for _ in range(50))
+
+
 def idx(count: int = 60) -> dict[str, bytes]:
     labels = (np.arange(count) % 4).astype(np.uint8)
     return {"images": files.idx(pixels(count), zipped=True), "labels": files.idx(labels)}
@@ -85,12 +95,15 @@ UPLOADS: dict[str, tuple[str, str | None, Any, Document]] = {
     "table": ("csv", "label", table(), document({"type": "MLP", "hidden": [8]}, ADAM, preprocess=CODED, columns=COLUMNS)),
     "pixels": ("npz", "label", arrays(), document(SMALL, ADAM, augment=[{"type": "RandomHorizontalFlip"}])),
     "idx": ("idx", None, idx(), document(SMALL, ADAM, preprocess=TENSORS, augment=[{"type": "RandomRotation", "degrees": 20}])),
+    "deep": ("npz", "label", deep(), document(SMALL, ADAM, preprocess=[{"type": "ToFloat"}, {"type": "Resize", "size": [5, 4]}, {"type": "Normalize", "mean": 0.5, "std": 0.25}])),
+    "kinds": ("csv", "answer", kinds(), document({"type": "MLP", "hidden": [4]}, ADAM, preprocess=[{"type": "OneHot", "columns": ["kind"]}, {"type": "MinMaxScale"}])),
     "images": ("images", None, pictures(), document(SMALL, ADAM, preprocess=[{"type": "ToFloat"}, {"type": "Resize", "size": 5}])),
     "parquet": ("parquet", "y", columns(), document({"type": "MLP", "hidden": [4]}, ADAM, preprocess=[{"type": "MinMaxScale"}])),
     "installed": ("idx", None, idx(), document(SMALL, ADAM, dataset="mnist", split={"train": 40, "validation": 20}, preprocess=[{"type": "ToFloat"}])),
 }  # fmt: skip
 UPLOADS["stream"][3]["metrics"] = ["perplexity", "accuracy"]
 UPLOADS["parquet"][3].update(loss={"type": "HuberLoss"}, metrics=["r2", "mae"])
+UPLOADS["kinds"][3]["loss"] = {"type": "BCEWithLogitsLoss"}
 UPLOADS["sparse-adam"][3]["training"] |= {"accumulate_steps": 2, "telemetry": ["groups"], "log_every_steps": 2}
 UPLOADS["sparse-sgd"][3]["training"]["clip"] = {"type": "norm", "max_norm": 0.1}
 UPLOADS["together-bucket"] = (*UPLOADS["lstm-bucket"][:3], {**UPLOADS["lstm-bucket"][3], "resources": TOGETHER})
