@@ -281,17 +281,20 @@ def test_labels_are_rows_of_classes(config: Config, train: Train, tmp_path: Path
     assert run(rows).rows[0]["train_loss"] == pytest.approx(loss.item(), rel=1e-6)
 
 
-def test_sample_weights_make_a_weighted_mean(config: Config, train: Train, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("weights", "loss"), [([3.0, 1.0], (3 * 1 + 1 * 4) / 4), ([0.0, 0.0], 0.0)])
+def test_sample_weights_make_a_weighted_mean(
+    config: Config, train: Train, tmp_path: Path, weights: list[float], loss: float
+) -> None:
     inputs, targets = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [0.0]])
     save_file(
-        {"train.inputs": inputs, "train.targets": targets, "train.weights": torch.tensor([3.0, 1.0])}, tmp_path / "w"
+        {"train.inputs": inputs, "train.targets": targets, "train.weights": torch.tensor(weights)}, tmp_path / "w"
     )
     config |= {"data": {"file": str(tmp_path / "w")}, "loss": {"type": "MSELoss"}, "metrics": []}
     config["model"] = {
         "type": "Sequential", "layers": [{"type": "Linear", "in_features": 1, "out_features": 1, "bias": False}],
         "initialization": [{"params": ["0.weight"], "type": "constant_", "val": 1.0}],
     }  # fmt: skip
-    assert train(config).rows[0]["train_loss"] == (3 * 1 + 1 * 4) / 4
+    assert train(config).rows[0]["train_loss"] == loss
 
 
 def test_sparse_adam_trains_a_bag_of_embeddings(

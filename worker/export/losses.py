@@ -53,4 +53,4 @@ def loss_source(config: Component, outputs: list[int], targets: list[int], weigh
 WEIGHTED = '''def weighted_loss(outputs, targets, weights):
     """The mean weighted by sample."""
     losses = each_loss(outputs, targets).reshape(len(weights), -1).mean(1)
-    return (losses * weights).sum() / weights.sum()'''
+    return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(torch.float32).tiny)'''

@@ -35,6 +35,7 @@ LABEL_LOSSES = {"MultiLabelMarginLoss"}  # targets are rows of class indices
 TENSOR_ARGUMENTS = {"weight", "pos_weight"}
 
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+SMALLEST = torch.finfo(torch.float32).tiny
 
 
 def build(config: Component, device: torch.device) -> LossFunction:
@@ -58,7 +59,8 @@ def build(config: Component, device: torch.device) -> LossFunction:
             result: Tensor = mean(outputs, targets)
             return result
         losses: Tensor = each(outputs, targets).reshape(len(weights), -1).mean(1)
-        return (losses * weights).sum() / weights.sum()  # the weighted mean, as torch's class weights have it
+        # the weighted mean, as torch's class weights have it; nothing where no sample of the batch counts
+        return (losses * weights).sum() / weights.sum().clamp(min=SMALLEST)
 
     return loss
 
