@@ -11,6 +11,7 @@ from app.jobs.spec.job import scheduler_complaints
 from app.jobs.spec.optimizer import Optimizer
 from app.jobs.spec.patterns import matching
 from app.jobs.spec.phases import Path
+from worker.carried import Carried
 
 
 class StageNames(NamedTuple):
@@ -27,6 +28,7 @@ def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
         raise SpecError.of([Complaint(("model",), "has no parameters: there is nothing to train")])
     held: set[str] = set()  # by the optimizer in force
     count = 0
+    carried = Carried()
     for stage in spec.stages():
         frozen: set[str] = set()
         for index, pattern in enumerate(stage.freeze):
@@ -36,17 +38,21 @@ def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
             raise SpecError.of([Complaint((*stage.path, "freeze"), "freezes every parameter: nothing is left")])
         path = (*stage.path, "optimizer")
         groups = None
+        joining: list[dict[str, Any]] = []
+        kept = held & frozen
         if stage.optimizer is not None:
-            groups = resolve_groups(stage.optimizer, parameters, frozen, path)
+            joining = groups = resolve_groups(stage.optimizer, parameters, frozen, path)
             held, count = set(free), len(groups)
             refuse(optimizer_complaints(stage.optimizer, model, groups, path, penalised=bool(spec.training.l1)))
         elif stage.in_force is not None:
-            thawed = resolve_groups(stage.in_force, parameters, frozen | held, path, strict=False)
+            joining = thawed = resolve_groups(stage.in_force, parameters, frozen | held, path, strict=False)
             if thawed and not stage.in_force.takes_groups:
                 detail = f"thaws {_list(thawed[0]['params'])}, and {stage.in_force.type} takes no further group"
                 raise SpecError.of([Complaint(stage.path, f"{detail}: give the phase an optimizer")])
             held, count = held | set(free), count + len(thawed)
             refuse(optimizer_complaints(stage.in_force, model, thawed, path, penalised=bool(spec.training.l1)))
+        if stage.in_force is not None:
+            refuse(carried.complaints(stage, joining, kept))
         if stage.scheduler is not None and stage.in_force is not None:
             refuse(scheduler_complaints(stage.scheduler, stage.in_force, (*stage.path, "scheduler"), {count}))
         yield StageNames(groups, [name for name in parameters if name in frozen])

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch import nn
+
 from app.datasets.builtin import builtin_facts
 from app.datasets.facts import FactsOf
 from app.formulas import parse
@@ -14,6 +16,7 @@ from app.jobs.spec.schedulers import Scheduler
 from app.jobs.spec.update_rule import UpdateRule
 from worker.data import sample_counts, vocabulary_size
 from worker.resolve import Resolution, resolve_names
+from worker.stages import resolve_groups
 from worker.weights import WeightsOf
 
 # What the engine's training section does not carry: it stands elsewhere in the config.
@@ -89,7 +92,7 @@ def engine_config(resolution: Resolution, *, data: dict[str, Any] | None, run: d
         "phases": [
             {
                 "epochs": stage.epochs,
-                "optimizer": optimizer_config(stage.optimizer, names.groups or []),
+                "optimizer": optimizer_config(stage.optimizer, all_groups(stage.optimizer, resolution.model)),
                 "scheduler": scheduler_config(stage.scheduler),
                 "freeze": names.freeze,
             }
@@ -101,6 +104,13 @@ def engine_config(resolution: Resolution, *, data: dict[str, Any] | None, run: d
         "checkpoint": document["checkpoint"],
         "run": run,
     }
+
+
+def all_groups(optimizer: Optimizer | None, model: nn.Module) -> list[dict[str, Any]]:
+    """Groups with the names of frozen parameters among them: what thaws joins with its own group's settings."""
+    if optimizer is None:
+        return []
+    return resolve_groups(optimizer, dict(model.named_parameters()), set(), (), strict=False)
 
 
 def optimizer_config(optimizer: Optimizer | None, groups: list[dict[str, Any]]) -> dict[str, Any] | None:

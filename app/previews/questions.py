@@ -13,8 +13,8 @@ from app.jobs.spec.job import scheduler_complaints
 from app.jobs.spec.limits import check
 from app.jobs.spec.optimizer import Optimizer
 from app.jobs.spec.optimizers import OPTIMIZERS
-from app.jobs.spec.resolve import schedule_complaints
 from app.jobs.spec.schedulers import SCHEDULERS, ReduceLROnPlateau, Scheduler
+from app.jobs.spec.stepping import schedule_complaints
 from app.jobs.spec.training import Epochs
 
 Q = TypeVar("Q", bound=Section)

@@ -63,6 +63,18 @@ def test_a_schedule_is_torchs(scheduler: dict[str, Any], build: Any) -> None:
     assert found[0] == plain(build, steps, 0.1)[0]
 
 
+def test_a_cycle_in_a_sequence_is_as_long_as_its_own_part() -> None:
+    def build(optimizer: Any) -> Any:
+        parts = [lr_scheduler.ConstantLR(optimizer, 0.5, 3), lr_scheduler.OneCycleLR(optimizer, 1.0, 5)]
+        return lr_scheduler.SequentialLR(optimizer, parts, [3])
+
+    parts = [{"type": "ConstantLR", "factor": 0.5, "total_iters": 3}, {"type": "OneCycleLR", "max_lr": 1.0}]
+    sequence = {"type": "SequentialLR", "milestones": [3], "schedulers": [parts[0], {**parts[1], "total_steps": 5}]}
+    assert shown(optimizer=SGD, scheduler=sequence, epochs=8)[0] == plain(build, 8, 0.1)[0]
+    with pytest.raises(SpecError, match="the cycle has 5 steps, 6 will be taken"):
+        read_schedule({"optimizer": SGD, "scheduler": sequence, "epochs": 9})
+
+
 def test_groups_have_rates_of_their_own_and_the_default_group_comes_last() -> None:
     optimizer = {**SGD, "groups": [{"params": "fc.*", "lr": 0.01}]}
     expected = plain(lambda o: lr_scheduler.ExponentialLR(o, 0.5), 3, 0.01, 0.1)

@@ -140,6 +140,36 @@ def test_what_thaws_cannot_join_lbfgs() -> None:
     resolve_names(validate(changed(document, {"/phases": phases})))
 
 
+CYCLE = {"type": "CyclicLR", "base_lr": 0.001, "max_lr": 0.01}
+FLAT = {**CYCLE, "max_momentum": 0}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "second", "pointer", "words"),
+    [
+        ({"type": "RMSprop"}, {"scheduler": CYCLE}, "/phases/1/scheduler/cycle_momentum", "began without one"),
+        (
+            {"type": "RMSprop", "momentum": 0.9},
+            {"optimizer": {"type": "RMSprop"}, "scheduler": {"type": "ChainedScheduler", "schedulers": [FLAT]}},
+            "/phases/1/scheduler/schedulers/0/max_momentum",
+            "above 0",
+        ),
+        ({"type": "LBFGS"}, {"freeze": ["3.*"]}, "/phases/1/freeze", "still be moved"),
+    ],
+)
+def test_what_an_optimizer_cannot_carry_into_a_phase(
+    optimizer: dict[str, Any], second: dict[str, Any], pointer: str, words: str
+) -> None:
+    phases = [{"epochs": 1, "optimizer": optimizer}, {"epochs": 1, **second}]
+    document = changed(SEQUENTIAL, {"/phases": phases, "/optimizer": ..., "/training/epochs": ...})
+    with pytest.raises(SpecError, match=words) as caught:
+        resolve_names(validate(document))
+    assert caught.value.errors[0]["pointer"] == pointer
+    phases[0]["optimizer"] = {"type": "RMSprop", "momentum": 0.5}
+    phases[1] = {"epochs": 1, "scheduler": CYCLE}
+    resolve_names(validate(changed(document, {"/phases": phases})))
+
+
 def test_a_penalty_makes_sparse_gradients_dense() -> None:
     tokens = {"type": "synthetic", "task": "tokens", "samples": 60, "shape": [5], "classes": 7}
     layers = [{"type": "Embedding", "sparse": True}]

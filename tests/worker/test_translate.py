@@ -1,9 +1,11 @@
 from typing import Any
 
 import pytest
+import torch
 
 from app.jobs.spec import resolve, validate
 from tests.app.spec.documents import IRIS, changed, example_specs, facts_of
+from worker.training import optimizers
 from worker.training.config import Config
 from worker.translate import translate
 
@@ -29,6 +31,18 @@ def test_patterns_are_names_and_formulas_are_trees() -> None:
         ["1.bias", "3.bias"],
     ]
     assert phase["scheduler"]["lr_lambda"] == [["**", 0.1, ["//", "epoch", 20.0]], ["**", 0.95, "epoch"]]
+
+
+def test_what_thaws_joins_with_the_settings_of_its_own_group() -> None:
+    first = {"type": "SGD", "lr": 0.1, "groups": [{"params": ".*bias", "lr": 0.5}]}
+    phases = [{"epochs": 1, "freeze": ["3.*"], "optimizer": first}, {"epochs": 1}]
+    document = config(changed(IRIS, {"/phases": phases, "/optimizer": ..., "/training/epochs": ...}))
+    parameters = {name: torch.nn.Parameter(torch.zeros(1)) for name in ("1.weight", "1.bias", "3.weight", "3.bias")}
+    settings, frozen = document["phases"][0]["optimizer"], document["phases"][0]["freeze"]
+    optimizer = optimizers.build(settings, parameters, frozen, 0)
+    assert optimizers.learning_rates(optimizer) == [0.5, 0.1]
+    optimizers.add_thawed(optimizer, settings, parameters, [], "")
+    assert optimizers.learning_rates(optimizer) == [0.5, 0.1, 0.5, 0.1]
 
 
 def test_an_update_rule_is_assignments() -> None:

@@ -48,8 +48,10 @@ class Phases:
 
     def _optimizer(self, index: int, optimizer: Component, frozen: list[str]) -> str:
         self._last, self._held = optimizer, set(self._names) - set(frozen)
-        self._groups = len(optimizer.get("groups") or [1])
-        line = optimizer_call(optimizer, self._model, frozen)
+        own = grouped_names(optimizer, self._names, set(frozen), "")
+        groups = [{"params": names, **options} for names, options in own]
+        self._groups = len(groups)
+        line = optimizer_call({**optimizer, "groups": groups}, self._model, frozen)
         if optimizer["type"] == "UpdateRule":
             name = "UpdateRule" if not index else f"UpdateRule{index + 1}"
             self.definitions.append(rule_class(optimizer, self.config.seed, name))

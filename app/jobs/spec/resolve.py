@@ -12,22 +12,13 @@ from app.datasets.facts import FactsOf, UnknownDataset
 from app.jobs.spec.base import Complaint
 from app.jobs.spec.data import Parts
 from app.jobs.spec.errors import SpecError
-from app.jobs.spec.factors import count_formulas, factor_complaints
 from app.jobs.spec.job import BATCH_KEYS, JobSpec
 from app.jobs.spec.metrics import metric_names
 from app.jobs.spec.optimizer import Optimizer
 from app.jobs.spec.phases import Path, Stage
 from app.jobs.spec.plan import Plan, plan
-from app.jobs.spec.schedulers import (
-    Composition,
-    LambdaLR,
-    MultiplicativeLR,
-    OneCycleLR,
-    ReduceLROnPlateau,
-    Scheduler,
-    SequentialLR,
-    WarmupCosine,
-)
+from app.jobs.spec.schedulers import ReduceLROnPlateau
+from app.jobs.spec.stepping import schedule_complaints
 
 DEFAULT_CHECKPOINT_SECONDS = 15.0
 
@@ -116,35 +107,6 @@ def _monitor_complaints(spec: JobSpec, work: Plan) -> Iterator[Complaint]:
     for path, name in _monitored(spec):
         if name is not None and name not in there:
             yield Complaint(path, f"no row of this job has {name[:100]!r}; there will be: {', '.join(there)}")
-
-
-def schedule_complaints(scheduler: Scheduler, epochs: int, steps: int, path: Path) -> list[Complaint]:
-    """What goes wrong when the schedule is stepped to the end of its epochs or steps."""
-    total = epochs if scheduler.interval == "epoch" else steps
-    return list(_stepped(scheduler, total, count_formulas(scheduler), path))
-
-
-def _stepped(scheduler: Scheduler, total: int, formulas: int, path: Path) -> Iterator[Complaint]:
-    if isinstance(scheduler, Composition):
-        for index, inner in enumerate(scheduler.schedulers):
-            own = _own_steps(scheduler, index, total)
-            yield from _stepped(inner, own, formulas, (*path, "schedulers", index))
-    elif isinstance(scheduler, OneCycleLR) and scheduler.total < total:
-        key = "total_steps" if scheduler.total_steps else "epochs"
-        yield Complaint(
-            (*path, key), f"the cycle has {scheduler.total} steps, {total} will be taken: torch raises after the last"
-        )
-    elif isinstance(scheduler, WarmupCosine) and scheduler.warmup >= total:
-        yield Complaint((*path, "warmup"), f"must be less than all {total} of the schedule")
-    elif isinstance(scheduler, LambdaLR | MultiplicativeLR):
-        yield from factor_complaints(scheduler, total, formulas, path)
-
-
-def _own_steps(composition: Composition, index: int, total: int) -> int:
-    if not isinstance(composition, SequentialLR):
-        return total
-    starts = [0, *composition.milestones, total]
-    return max(0, min(starts[index + 1], total) - starts[index])
 
 
 def _document(spec: JobSpec, work: Plan, device: str) -> dict[str, Any]:

@@ -26,6 +26,8 @@ LABELS = changed(
     },
 )
 
+CYCLE = {"type": "CyclicLR", "base_lr": 0.001, "max_lr": 0.01, "cycle_momentum": False}
+
 # (changes to a good document, pointer of the error, words of its detail)
 WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (IRIS, {"/optimzer": {}}, "/optimzer", "did you mean 'optimizer'"),
@@ -109,6 +111,15 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (IRIS, {"/scheduler": {"type": "LambdaLR", "lr_lambda": ["1", "t"]}}, "/scheduler/lr_lambda/1", "unknown name 't'"),
     (IRIS, {"/scheduler": {"type": "LambdaLR", "lr_lambda": "1 / (5 - epoch)"}}, "/scheduler/lr_lambda", "epoch = 5"),
     (IRIS, {"/scheduler": {"type": "MultiplicativeLR", "lr_lambda": "1e99"}}, "/scheduler/lr_lambda", "not finite"),
+    (IRIS, {"/scheduler": {"type": "ConstantLR", "factor": 0}}, "/scheduler/factor", "after 5 steps torch divides"),
+    (IRIS, {"/scheduler": {"type": "MultiStepLR", "milestones": [2, 2], "gamma": 1e200}}, "/scheduler/gamma", "large"),
+    (IRIS, {"/scheduler": {**CYCLE, "mode": "exp_range", "gamma": 1e40}}, "/scheduler/gamma", "power of the step"),
+    (
+        IRIS,
+        {"/scheduler": {**CYCLE, "mode": "triangular2", "step_size_up": 1}, "/training/epochs": 2048},
+        "/scheduler/step_size_up",
+        "1024 cycles",
+    ),
     (IRIS, {"/scheduler": {"type": "WarmupCosine", "warmup": 10}}, "/scheduler/warmup", "less than all 10"),
     (
         IRIS,
@@ -337,3 +348,18 @@ def test_a_monitor_left_out_is_the_validation_loss_or_the_training_loss() -> Non
     resolved = resolve(validate(changed(IRIS, plateau)), builtin_facts)
     assert resolved["scheduler"]["monitor"] == resolved["checkpoint"]["keep_best"]["monitor"] == "validation_loss"
     assert resolve(validate(changed(FUNCTION, plateau)), builtin_facts)["scheduler"]["monitor"] == "train_loss"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"type": "ConstantLR", "factor": 0, "total_iters": 5},
+        {"type": "LambdaLR", "lr_lambda": "1 / (5 - epoch)"},
+        {"type": "OneCycleLR", "max_lr": 1, "total_steps": 4, "cycle_momentum": False},
+    ],
+)
+def test_in_a_sequence_a_scheduler_is_stepped_to_its_milestone_only(first: dict[str, Any]) -> None:
+    sequence = {"type": "SequentialLR", "milestones": [5], "schedulers": [first, {"type": "LinearLR"}]}
+    resolve(validate(changed(IRIS, {"/scheduler": sequence})), facts_of)
+    with pytest.raises(SpecError):
+        resolve(validate(changed(IRIS, {"/scheduler": {**sequence, "milestones": [6]}})), facts_of)

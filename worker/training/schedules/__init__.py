@@ -5,7 +5,7 @@ To add one, add a builder to SCHEDULERS here and a spec class to app/jobs; a par
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch.optim import Optimizer, lr_scheduler
@@ -95,8 +95,17 @@ def _nested(config: Component, clock: Clock, pointer: str) -> list[Scheduler]:
             raise ConfigError(at, "ReduceLROnPlateau cannot be nested: it steps by a monitored value")
         if index and config["type"] == "SequentialLR" and inner["type"] in ("SequentialLR", "ChainedScheduler"):
             raise ConfigError(at, f"torch cannot start a {inner['type']} at a milestone: it may only come first")
-        schedulers.append(_build(inner, clock, at))
+        schedulers.append(_build(inner, replace(clock, total=_own_steps(config, index, clock.total)), at))
     return schedulers
+
+
+def _own_steps(config: Component, index: int, total: int) -> int:
+    """How often an inner scheduler is stepped: in a sequence, to the step before the next one's first."""
+    if config["type"] != "SequentialLR":
+        return total
+    starts = [0, *config["milestones"]]
+    last = starts[index + 1] - 1 if index + 1 < len(starts) and starts[index + 1] <= total else total
+    return max(0, last - starts[index])
 
 
 def _sequential(config: Component, clock: Clock, pointer: str) -> Scheduler:
