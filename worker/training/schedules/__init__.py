@@ -103,7 +103,7 @@ def _own_steps(config: Component, index: int, total: int) -> int:
     """How often an inner scheduler is stepped: in a sequence, to the step before the next one's first."""
     if config["type"] != "SequentialLR":
         return total
-    starts = [0, *config["milestones"]]
+    starts: list[int] = [0, *config["milestones"]]
     last = starts[index + 1] - 1 if index + 1 < len(starts) and starts[index + 1] <= total else total
     return max(0, last - starts[index])
 
