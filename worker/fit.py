@@ -1,7 +1,7 @@
 """Whether a model's output fits the loss, and its smallest batch the model: run on the meta device."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from app.jobs.spec import JobSpec, Plan
 from app.jobs.spec.base import Complaint
 from app.jobs.spec.models import Sequential
 from app.jobs.spec.phases import Path
+from worker.training.models.measured import Measured
 
 OUTPUT_KEYS = ("out_features", "out_channels", "embedding_dim")
 
@@ -22,16 +23,14 @@ def sample(work: Plan, batch: int) -> Tensor:
     return torch.empty((batch, *work.facts.shape), dtype=dtype, device="meta")
 
 
-def fit_complaints(
-    spec: JobSpec, work: Plan, model: nn.Module, run: Callable[[Tensor], Any] | None = None
-) -> Iterator[Complaint]:
-    """What the model and its data do not agree on. `run`: the model in eval mode, watched."""
-    if work.facts is None or spec.loss is None:
+def fit_complaints(spec: JobSpec, work: Plan, model: nn.Module, measured: Measured | None) -> Iterator[Complaint]:
+    """What the model and its data do not agree on. `measured` runs the model, and keeps what it saw."""
+    if measured is None or work.facts is None or spec.loss is None:
         return
+    model.eval()
     try:
-        with torch.no_grad():
-            output = (run or model.eval())(sample(work, 2))
-    except (RuntimeError, ValueError, IndexError) as error:
+        output = measured(sample(work, 2))
+    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
         detail = str(error).split("\n")[0]
         yield Complaint(("model",), f"does not fit samples of shape {list(work.facts.shape)}: {detail}")
         return
@@ -48,8 +47,7 @@ def fit_complaints(
         model.zero_grad()
     if work.counted and smallest_piece(spec, work) == 1:
         try:
-            with torch.no_grad():
-                model(sample(work, 1))
+            Measured(model)(sample(work, 1))
         except ValueError as error:  # torch.nn.functional's own check of what batch norm is given
             leaves = "leaves a last batch of one sample"
             if spec.resources.gpus > 1:

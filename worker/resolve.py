@@ -25,7 +25,7 @@ from worker.fit import fit_complaints
 from worker.stages import StageNames, refuse, resolve_stages, take
 from worker.training import models
 from worker.training.errors import ConfigError
-from worker.training.models.describe import Measured
+from worker.training.models.measured import Measured
 from worker.warnings import warnings_of
 from worker.weights import POINTER, Match, StoredWeights, WeightsOf, match_weights
 
@@ -140,8 +140,8 @@ def complete_model(spec: JobSpec, work: Plan) -> dict[str, Any]:
 
 def meta_model(spec: JobSpec, config: dict[str, Any]) -> nn.Module:
     """The model without memory: shapes and names only."""
-    with _model_errors(spec), torch.device("meta"):
-        return models.build(config)
+    with _model_errors(spec):
+        return models.skeleton(config)
 
 
 @contextmanager

@@ -78,20 +78,21 @@ def resolve_groups(
 
     Names in `absent` are passed over. `strict`: a group that takes nothing is an error, else it is left out.
     """
-    left = [name for name in parameters if name not in absent]
+    left = dict.fromkeys(name for name in parameters if name not in absent)
     groups: list[dict[str, Any]] = []
     for index, group in enumerate(optimizer.groups):
         where = (*path, "groups", index, "params")
-        taken = take(group["params"], list(parameters), where) if strict else matching(group["params"], left)
+        taken = take(group["params"], list(parameters), where) if strict else matching(group["params"], list(left))
         mine = [name for name in taken if name in left]
         if mine:
             groups.append({**group, "params": mine})
-            left = [name for name in left if name not in mine]
+            for name in mine:
+                del left[name]
         elif strict:
             detail = "takes nothing: all that it matches is frozen or in an earlier group"
             raise SpecError.of([Complaint(where, detail)])
     if left:
-        groups.append({"params": left})
+        groups.append({"params": list(left)})
     return groups
 
 

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
 from worker.training.config import Component
 from worker.training.errors import ConfigError
 
 from . import function, gpt, graph, lstm, mlp, resnet, sequential, transformer
-from .describe import Measured
 from .describe import describe as describe_module
 from .facts import Facts
 from .initialization import initialize, load_initial_weights, load_vectors
 from .layers import nondeterministic_on_cuda
+from .measured import Measured
+from .meta import on_meta
 
 
 class Kind(NamedTuple):
@@ -64,7 +64,7 @@ def build(config: Component) -> nn.Module:
 
 def skeleton(config: Component) -> nn.Module:
     """The model on the meta device, for its names and shapes."""
-    with torch.device("meta"):
+    with on_meta():
         return _kind(config).build(config)
 
 
@@ -87,8 +87,9 @@ def describe(
     activation_bytes (of a batch), layers: [{name, type, output_shape, parameters}]}.
     """
     model, measured = (skeleton(config), None) if built is None else built
+    frozen = set(freeze)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name not in freeze)
+        parameter.requires_grad_(name not in frozen)
     facts = None if config["type"] == "Function" or data_facts is None else Facts.read(data_facts)
     return describe_module(model, facts, optimizer, batch_size, measured)
 

@@ -7,7 +7,7 @@ from worker.training.errors import ConfigError
 
 from .facts import Facts
 from .layers import MERGES
-from .sequential import construct_at, fit, last_sized
+from .sequential import Fitted, construct_at, last_sized
 
 INPUT = "x"
 
@@ -36,12 +36,12 @@ TORCH_OWN = frozenset(dir(Graph([], INPUT)))
 def complete(config: Component, facts: Facts) -> Component:
     """The config with every size filled in. Raises ConfigError at the node that does not fit."""
     check(config)
-    values, nodes = {INPUT: facts.sample()}, []
+    values, nodes, fitted = {INPUT: facts.sample()}, [], Fitted()
     last = last_sized([node["type"] for node in config["nodes"]])
     for index, node in enumerate(config["nodes"]):
         inputs = [values[source] for source in node["inputs"]]
         outputs = facts.outputs if index == last else None
-        node, values[node["name"]] = fit(node, inputs, facts, outputs, f"/model/nodes/{index}")
+        node, values[node["name"]] = fitted(node, inputs, facts, outputs, f"/model/nodes/{index}")
         nodes.append(node)
     return {**config, "nodes": nodes}
 

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from worker.training.config import Component
@@ -11,6 +10,9 @@ from worker.training.errors import ConfigError
 
 from .facts import Facts
 from .layers import INPUT_SIZES, LAYERS, MERGES, OUTPUT_SIZES, construct
+from .makes import make_of_inputs
+from .measured import Measured
+from .meta import on_meta
 
 TORCH_OWN = frozenset(dir(nn.Sequential()))
 """Names that a Sequential has for something else: `training`, `forward`, …"""
@@ -18,12 +20,12 @@ TORCH_OWN = frozenset(dir(nn.Sequential()))
 
 def complete(config: Component, facts: Facts) -> Component:
     """The config with every size filled in. Raises ConfigError at the layer that does not fit."""
-    x, layers = facts.sample(), []
+    x, layers, fitted = facts.sample(), [], Fitted()
     last = last_sized([layer["type"] for layer in config["layers"]])
     for index, layer in enumerate(config["layers"]):
         pointer = f"/model/layers/{index}"
         outputs = facts.outputs if index == last else None
-        layer, x = fit(layer, [x], facts, outputs, pointer)
+        layer, x = fitted(layer, [x], facts, outputs, pointer)
         layers.append(layer)
     return {**config, "layers": layers}
 
@@ -54,6 +56,23 @@ def construct_at(layer: Component, pointer: str) -> nn.Module:
         raise ConfigError(pointer, _message(error)) from error
 
 
+class Fitted:
+    """`fit`, once for equal layers with equal inputs."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[Component, Tensor]] = {}
+
+    def __call__(
+        self, layer: Component, inputs: list[Tensor], facts: Facts, outputs: int | None, pointer: str
+    ) -> tuple[Component, Tensor]:
+        settings = {key: value for key, value in layer.items() if key not in ("name", "inputs")}
+        question = (repr(settings), outputs, make_of_inputs(tuple(inputs), {}))
+        if question not in self._known:
+            self._known[question] = fit(settings, inputs, facts, outputs, pointer)
+        full, result = self._known[question]
+        return {**layer, **full}, result
+
+
 def fit(
     layer: Component, inputs: list[Tensor], facts: Facts, outputs: int | None, pointer: str
 ) -> tuple[Component, Tensor]:
@@ -68,11 +87,10 @@ def fit(
         if outputs is None:
             raise ConfigError(f"{pointer}/{size}", "is required: only the last layer's is taken from the data")
         layer[size] = outputs
-    with torch.device("meta"):
+    with on_meta():
         module = construct_at(layer, pointer).eval()
     try:
-        with torch.no_grad():
-            result = module(*inputs)
+        result = Measured(module)(*inputs)
     except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
         shapes = ", ".join(str(list(x.shape[1:])) for x in inputs)
         raise ConfigError(pointer, f"{kind} does not fit an input of shape {shapes}: {_message(error)}") from error
