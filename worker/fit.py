@@ -11,6 +11,7 @@ from app.jobs.spec import JobSpec, Plan
 from app.jobs.spec.base import Complaint
 from app.jobs.spec.models import Sequential
 from app.jobs.spec.phases import Path
+from worker.training.models.facts import BATCH
 from worker.training.models.measured import Measured
 
 OUTPUT_KEYS = ("out_features", "out_channels", "embedding_dim")
@@ -29,7 +30,7 @@ def fit_complaints(spec: JobSpec, work: Plan, model: nn.Module, measured: Measur
         return
     model.eval()
     try:
-        output = measured(sample(work, 2))
+        output = measured(sample(work, BATCH))
     except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
         detail = str(error).split("\n")[0]
         yield Complaint(("model",), f"does not fit samples of shape {list(work.facts.shape)}: {detail}")
@@ -76,6 +77,9 @@ def _output_complaints(spec: JobSpec, work: Plan, output: Any) -> Iterator[Compl
         yield Complaint(where, "the model does not end in one tensor")
         return
     shape = list(output.shape[1:])
+    if output.shape[0] != BATCH:
+        yield Complaint(where, "the model does not keep the samples apart: its output has another first dimension")
+        return
     if spec.loss.target == "class":
         target_shape = list(facts.target_shape or ())
         classes = shape[-1] if shape[:-1] == target_shape else shape[0] if shape[1:] == target_shape and shape else 0

@@ -230,3 +230,12 @@ def test_a_dry_run_of_a_function() -> None:
 def test_what_is_probably_not_meant_is_a_warning() -> None:
     document = resolved(SEQUENTIAL, loss={"type": "NLLLoss"}, training__batch_size=500)
     assert [warning["pointer"] for warning in dry_run(document)["warnings"]] == ["/loss/type", "/training/batch_size"]
+
+
+def test_the_batch_taken_for_the_time_is_a_warning() -> None:
+    layers = [{"type": "Reshape", "shape": [2, 2]}, {"type": "GRU", "hidden_size": 3}, {"type": "Flatten"}]
+    document = changed(SEQUENTIAL, {"/model/layers": [*layers, {"type": "Linear"}]})
+    assert [warning["pointer"] for warning in dry_run(resolved(document))["warnings"]] == ["/model/layers/1"]
+    layers[1]["batch_first"] = True
+    document = changed(SEQUENTIAL, {"/model/layers": [*layers, {"type": "Linear"}]})
+    assert dry_run(resolved(document))["warnings"] == []

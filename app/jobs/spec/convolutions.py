@@ -48,7 +48,7 @@ class Conv3d(_Conv):
 
 class _ConvTranspose(Spatial):
     in_channels: Size | None = None
-    out_channels: Size
+    out_channels: Size | None = None
     kernel_size: Sizes
     stride: Sizes = 1
     padding: Pads = 0

@@ -18,7 +18,7 @@ from app.jobs.spec.base import (
 from app.jobs.spec.convolutions import CONVOLUTIONS
 from app.jobs.spec.normalization import NORMALIZATIONS
 from app.jobs.spec.pooling import POOLINGS
-from app.jobs.spec.sequences import SEQUENCES
+from app.jobs.spec.sequences import SEQUENCES, SizeOrRest
 from app.jobs.spec.shapes import SHAPES
 
 
@@ -42,7 +42,11 @@ class Flatten(Layer):
 class Unflatten(Layer):
     type: Literal["Unflatten"] = "Unflatten"
     dim: Integer
-    unflattened_size: Annotated[list[Size], Field(min_length=1, max_length=8)]
+    unflattened_size: Annotated[list[SizeOrRest], Field(min_length=1, max_length=8)]
+
+    def rules(self) -> Iterator[Complaint]:
+        if self.unflattened_size.count(-1) > 1 or 0 in self.unflattened_size:
+            yield Complaint(("unflattened_size",), "sizes are above 0, and one may be -1")
 
 
 class _Dropout(Layer):

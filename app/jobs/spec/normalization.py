@@ -7,6 +7,7 @@ from app.jobs.spec.activations import Layer
 from app.jobs.spec.base import (
     Boolean,
     Complaint,
+    NonNegative,
     Number,
     Positive,
     Probability,
@@ -38,7 +39,7 @@ class BatchNorm3d(_BatchNorm):
 
 class _InstanceNorm(Layer):
     num_features: Size | None = None
-    eps: Positive = 1e-5
+    eps: NonNegative = 1e-5
     momentum: Probability = 0.1
     affine: Boolean = False
     track_running_stats: Boolean = False
@@ -61,7 +62,7 @@ class GroupNorm(Layer):
     type: Literal["GroupNorm"] = "GroupNorm"
     num_groups: Size
     num_channels: Size | None = None
-    eps: Positive = 1e-5
+    eps: NonNegative = 1e-5
     affine: Boolean = True
     bias: Boolean = True
 
@@ -73,7 +74,7 @@ class GroupNorm(Layer):
 class LayerNorm(Layer):
     type: Literal["LayerNorm"] = "LayerNorm"
     normalized_shape: NormalizedShape | None = None
-    eps: Positive = 1e-5
+    eps: NonNegative = 1e-5
     elementwise_affine: Boolean = True
     bias: Boolean = True
 
@@ -81,7 +82,7 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     type: Literal["RMSNorm"] = "RMSNorm"
     normalized_shape: NormalizedShape | None = None
-    eps: Positive | None = None
+    eps: NonNegative | None = None
     elementwise_affine: Boolean = True
 
 

@@ -13,7 +13,7 @@ from app.jobs.spec.base import (
     Positive,
     Size,
 )
-from app.jobs.spec.sizes import Pads, Sizes, Spatial
+from app.jobs.spec.sizes import Pads, Sizes, SizesOrNone, Spatial
 
 
 class _MaxPool(Spatial):
@@ -109,11 +109,18 @@ class AdaptiveAvgPool1d(_AdaptivePool):
     type: Literal["AdaptiveAvgPool1d"] = "AdaptiveAvgPool1d"
 
 
-class AdaptiveAvgPool2d(_AdaptivePool):
+class _AdaptivePoolOrNot(_AdaptivePool):
+    """None keeps a dimension's size."""
+
+    type: Any
+    output_size: SizesOrNone  # type: ignore[assignment]
+
+
+class AdaptiveAvgPool2d(_AdaptivePoolOrNot):
     type: Literal["AdaptiveAvgPool2d"] = "AdaptiveAvgPool2d"
 
 
-class AdaptiveAvgPool3d(_AdaptivePool):
+class AdaptiveAvgPool3d(_AdaptivePoolOrNot):
     type: Literal["AdaptiveAvgPool3d"] = "AdaptiveAvgPool3d"
 
 
@@ -121,11 +128,11 @@ class AdaptiveMaxPool1d(_AdaptivePool):
     type: Literal["AdaptiveMaxPool1d"] = "AdaptiveMaxPool1d"
 
 
-class AdaptiveMaxPool2d(_AdaptivePool):
+class AdaptiveMaxPool2d(_AdaptivePoolOrNot):
     type: Literal["AdaptiveMaxPool2d"] = "AdaptiveMaxPool2d"
 
 
-class AdaptiveMaxPool3d(_AdaptivePool):
+class AdaptiveMaxPool3d(_AdaptivePoolOrNot):
     type: Literal["AdaptiveMaxPool3d"] = "AdaptiveMaxPool3d"
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from app.jobs.spec.activations import Layer
-from app.jobs.spec.base import Boolean, Complaint, Index, Integer, Positive, Probability, Size, shape_of
+from app.jobs.spec.base import Boolean, Complaint, Index, Integer, NonNegative, Probability, Size, shape_of
+
+SizeOrRest = Annotated[Integer, Field(ge=-1, le=2**31 - 1)]
 
 
 class _Recurrent(Layer):
@@ -59,7 +61,7 @@ class TransformerEncoderLayer(Layer):
     dim_feedforward: Size = 2048
     dropout: Probability = 0.1
     activation: Literal["relu", "gelu"] = "relu"
-    layer_norm_eps: Positive = 1e-5
+    layer_norm_eps: NonNegative = 1e-5
     batch_first: Boolean = False
     norm_first: Boolean = False
     bias: Boolean = True
@@ -69,7 +71,7 @@ class Reshape(Layer):
     """[B, ...] to [B, *shape]; one size may be -1."""
 
     type: Literal["Reshape"] = "Reshape"
-    shape: Annotated[list[Annotated[Integer, Field(ge=-1, le=2**31 - 1)]], Field(min_length=1, max_length=8)]
+    shape: Annotated[list[SizeOrRest], Field(min_length=1, max_length=8)]
 
     def rules(self) -> Iterator[Complaint]:
         if self.shape.count(-1) > 1 or 0 in self.shape:

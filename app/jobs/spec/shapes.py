@@ -1,17 +1,27 @@
 """torch.nn's layers that only move or repeat what is there: shuffles, upsampling, folds, paddings."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
 
 from app.jobs.spec.activations import Layer
 from app.jobs.spec.base import (
     Boolean,
     Complaint,
+    Integer,
     Number,
     Positive,
     Size,
+    shape_of,
 )
 from app.jobs.spec.sizes import Pads, Sizes
+
+Pad = Annotated[Integer, Field(ge=-(2**31), le=2**31 - 1)]
+Scale = Annotated[
+    Annotated[Positive, Tag("one")] | Annotated[list[Positive], Field(min_length=1, max_length=3), Tag("list")],
+    Discriminator(shape_of),
+]
 
 
 class PixelShuffle(Layer):
@@ -32,7 +42,7 @@ class ChannelShuffle(Layer):
 class Upsample(Layer):
     type: Literal["Upsample"] = "Upsample"
     size: Sizes | None = None
-    scale_factor: Positive | None = None
+    scale_factor: Scale | None = None
     mode: Literal["nearest", "linear", "bilinear", "bicubic", "trilinear"] = "nearest"
     align_corners: Boolean | None = None
 
@@ -45,7 +55,7 @@ class Upsample(Layer):
 
 class _Upsampling(Layer):
     size: Sizes | None = None
-    scale_factor: Positive | None = None
+    scale_factor: Scale | None = None
 
     def rules(self) -> Iterator[Complaint]:
         if (self.size is None) == (self.scale_factor is None):
@@ -78,7 +88,12 @@ class Fold(Layer):
 
 
 class _Pad(Layer):
-    padding: Pads
+    """A padding below 0 cuts off."""
+
+    padding: Annotated[
+        Annotated[Pad, Tag("one")] | Annotated[list[Pad], Field(min_length=1, max_length=6), Tag("list")],
+        Discriminator(shape_of),
+    ]
 
     def rules(self) -> Iterator[Complaint]:
         wanted = 2 * int(self.type[-2])

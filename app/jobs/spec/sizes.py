@@ -17,6 +17,10 @@ Sizes = Annotated[
     Annotated[Size, Tag("one")] | Annotated[list[Size], Field(min_length=1, max_length=3), Tag("list")],
     Discriminator(shape_of),
 ]
+SizesOrNone = Annotated[
+    Annotated[Size, Tag("one")] | Annotated[list[Size | None], Field(min_length=1, max_length=3), Tag("list")],
+    Discriminator(shape_of),
+]
 Pads = Annotated[
     Annotated[Index, Tag("one")] | Annotated[list[Index], Field(min_length=1, max_length=6), Tag("list")],
     Discriminator(shape_of),

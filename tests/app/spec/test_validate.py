@@ -188,6 +188,12 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "/model/layers/0/kernel_size",
         "one number or 2",
     ),
+    (
+        IRIS,
+        {"/model": {"type": "Sequential", "layers": [{"type": "Unflatten", "dim": 1, "unflattened_size": [-1, -1]}]}},
+        "/model/layers/0/unflattened_size",
+        "one may be -1",
+    ),
     (IRIS, {"/model/activation": "Relu"}, "/model/activation", "did you mean 'ReLU'"),
     (IRIS, {"/loss": ...}, "/loss", "is required"),
     (IRIS, {"/loss/weight": [1, 2]}, "/loss/weight", "2 values for 3 classes"),

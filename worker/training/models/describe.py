@@ -38,7 +38,7 @@ def describe(
         return found
     if measured is None:
         measured = Measured(model.eval())
-        measured(facts.sample(2))
+        measured(facts.sample())
     found |= {
         "flops_per_sample": measured.flops // measured.samples,
         "activation_bytes": measured.activations // measured.samples * batch_size,

@@ -9,6 +9,8 @@ from torch import Tensor
 from worker.training.errors import ConfigError
 from worker.training.losses import BINARY_LOSSES
 
+BATCH = 17  # samples of a trial: unlike the sizes of most data, so that a layer that mixes them up is found out
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -43,7 +45,7 @@ class Facts:
             width *= size
         return width
 
-    def sample(self, batch: int = 2) -> Tensor:
+    def sample(self, batch: int = BATCH) -> Tensor:
         """A batch without memory, to run a model on the meta device."""
         dtype = torch.int64 if self.dtype == "int64" else torch.float32
         return torch.empty((batch, *self.shape), dtype=dtype, device="meta")

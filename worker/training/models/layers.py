@@ -217,6 +217,11 @@ LAYERS: dict[str, type[nn.Module]] = {
     **{layer.__name__: layer for layer in OWN},
 }
 
+# Dimensions of a batch, where torch takes one less for a single sample and would mix those of a batch.
+BATCHED: dict[str, int] = {
+    **{name: int(name[-2]) + 2 for name in LAYERS if name.startswith("Conv")},
+    **dict.fromkeys(("LSTM", "GRU", "RNN", "MultiheadAttention", "TransformerEncoderLayer"), 3),
+}
 # What may be left out and is read off the layer's input: argument, dimension of the input.
 INPUT_SIZES: dict[str, tuple[str, int]] = {
     "Linear": ("in_features", -1),
@@ -235,6 +240,9 @@ OUTPUT_SIZES = {
     "Conv1d": "out_channels",
     "Conv2d": "out_channels",
     "Conv3d": "out_channels",
+    "ConvTranspose1d": "out_channels",
+    "ConvTranspose2d": "out_channels",
+    "ConvTranspose3d": "out_channels",
     "Embedding": "embedding_dim",
     "EmbeddingBag": "embedding_dim",
 }

@@ -9,7 +9,7 @@ from worker.training.config import Component
 from worker.training.errors import ConfigError
 
 from .facts import Facts
-from .layers import INPUT_SIZES, LAYERS, MERGES, OUTPUT_SIZES, construct
+from .layers import BATCHED, INPUT_SIZES, LAYERS, MERGES, OUTPUT_SIZES, construct
 from .makes import make_of_inputs
 from .measured import Measured
 from .meta import on_meta
@@ -78,6 +78,7 @@ def fit(
 ) -> tuple[Component, Tensor]:
     """A layer with its sizes filled in, and what it makes of meta inputs [B, ...]."""
     kind, layer = layer["type"], dict(layer)
+    _check_input(layer, inputs[0], pointer)
     if kind in INPUT_SIZES:
         _fill_input_size(layer, inputs[0], *INPUT_SIZES[kind], pointer)
     if kind in ("Embedding", "EmbeddingBag") and layer.get("num_embeddings") is None:
@@ -94,21 +95,21 @@ def fit(
     except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
         shapes = ", ".join(str(list(x.shape[1:])) for x in inputs)
         raise ConfigError(pointer, f"{kind} does not fit an input of shape {shapes}: {_message(error)}") from error
-    _refuse_what_meta_lets_pass(kind, layer, inputs[0], result, pointer)
+    if result.numel() == 0:
+        raise ConfigError(pointer, f"{kind} leaves nothing of an input of shape {list(inputs[0].shape[1:])}")
+    if result.shape[0] != inputs[0].shape[0]:
+        raise ConfigError(pointer, f"{kind} does not keep the samples apart: their dimension 0 comes out changed")
     return layer, result
 
 
-def _refuse_what_meta_lets_pass(kind: str, layer: Component, x: Tensor, result: Tensor, pointer: str) -> None:
-    """What the meta device answers and a CPU refuses. Raises ConfigError."""
-    shape = list(x.shape[1:])
-    if kind.startswith("ConvTranspose") and x.ndim != int(kind[-2]) + 2:
-        raise ConfigError(pointer, f"{kind} does not fit an input of shape {shape}")
+def _check_input(layer: Component, x: Tensor, pointer: str) -> None:
+    """What torch takes for a single sample, or finds out without the meta device only."""
+    kind, shape = layer["type"], list(x.shape[1:])
+    if x.ndim < BATCHED.get(kind, 0):
+        raise ConfigError(pointer, f"{kind} does not fit an input of shape {shape}: too few dimensions")
     dim = layer.get("dim")
-    if kind in ("Softmax", "Softmin", "LogSoftmax") and dim is not None and not -x.ndim <= dim < x.ndim:
-        detail = f"is {dim}; an input of shape {shape} has dimensions {-x.ndim} to {x.ndim - 1}, 0 being the batch"
-        raise ConfigError(f"{pointer}/dim", detail)
-    if isinstance(result, Tensor) and result.numel() == 0:
-        raise ConfigError(pointer, f"{kind} leaves nothing of an input of shape {shape}")
+    if isinstance(dim, int) and not -x.ndim <= dim < x.ndim:
+        raise ConfigError(f"{pointer}/dim", f"is {dim}, but the input has {x.ndim} dimensions, the batch's 0 included")
 
 
 def _fill_input_size(layer: dict[str, Any], x: Tensor, argument: str, dimension: int, pointer: str) -> None:
