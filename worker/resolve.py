@@ -5,7 +5,7 @@ Everything here raises SpecError with the pointer to the part of the spec that d
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from app.datasets.facts import FactsOf
 from app.formulas import parse
 from app.jobs.spec import JobSpec, Plan, SpecError, plan, validate
 from app.jobs.spec.base import Complaint
+from app.jobs.spec.initialization import Dirac, Initializer
 from app.jobs.spec.model import Model
 from app.jobs.spec.models import Function
 from app.jobs.spec.phases import Path
@@ -26,6 +27,7 @@ from worker.stages import StageNames, refuse, resolve_stages, take
 from worker.training import models
 from worker.training.errors import ConfigError
 from worker.training.models.measured import Measured
+from worker.vocabulary import agreed, open_vocabulary, vocabulary_complaints, with_vocabulary
 from worker.warnings import warnings_of
 from worker.weights import POINTER, Match, StoredWeights, WeightsOf, match_weights
 
@@ -58,12 +60,14 @@ def resolve_names(
     `weights_of` finds initial weights; without it, a spec that names some is refused.
     """
     work = plan(spec, facts_of, samples=samples)
-    if vocabulary is not None and work.facts is not None:
-        classes = vocabulary if work.facts.classes == work.facts.vocabulary else work.facts.classes
-        work = replace(work, facts=replace(work.facts, vocabulary=vocabulary, classes=classes))
+    if vocabulary is not None:
+        work = with_vocabulary(work, vocabulary)
+    is_open = vocabulary is None and open_vocabulary(spec)
     if samples is not None:
         refuse(stepped_complaints(spec, work))
     config = complete_model(spec, work)
+    if not is_open:
+        refuse(vocabulary_complaints(spec.model, work))
     if spec.resources.device == "cuda" and spec.training.reproducibility == "exact":
         refuse(
             Complaint(tuple(pointer.split("/")[1:]), f"{kind} has no deterministic form on CUDA: use another, or fast")
@@ -71,7 +75,10 @@ def resolve_names(
         )
     model = meta_model(spec, config)
     config["initialization"] = list(_initialization(spec.model, model))
-    weights = initial_weights(spec.model, model, weights_of)
+    shapes = tensor_shapes(model)
+    if is_open and spec.model.initial_weights is not None:
+        shapes = agreed(shapes, tensor_shapes(meta_model(spec, larger_model(spec, work))))
+    weights = initial_weights(spec.model, shapes, weights_of)
     if weights is not None:
         config["initial_weights"] = {"file": weights[0].file, "names": weights[1].loaded}
     measured = Measured(model) if work.facts is not None else None
@@ -87,7 +94,8 @@ def dry_run(
     resolution = resolve_names(validate(resolved), facts_of, weights_of=weights_of)
     spec = resolution.spec
     own = ("initialization", "initial_weights", "expression")  # these stay as the spec says them
-    sizes = {key: value for key, value in resolution.model_config.items() if key not in own}
+    known = known_sizes(resolution)
+    sizes = {key: value for key, value in known.items() if key not in own}
     weights = {"initial_weights": resolution.weights._asdict()} if resolution.weights is not None else {}
     return {
         **weights,
@@ -97,6 +105,20 @@ def dry_run(
         "warnings": warnings_of(spec, resolution.work),
         "steps_per_epoch": resolution.work.steps_per_epoch if resolution.work.counted else None,
     }
+
+
+def known_sizes(resolution: Resolution) -> dict[str, Any]:
+    """The model's sizes, without those that wait for the vocabulary: what a larger one would change."""
+    if not open_vocabulary(resolution.spec):
+        return resolution.model_config
+    found: dict[str, Any] = agreed(resolution.model_config, larger_model(resolution.spec, resolution.work))
+    return found
+
+
+def larger_model(spec: JobSpec, work: Plan) -> dict[str, Any]:
+    """The model for a vocabulary of one token more."""
+    assert work.facts is not None
+    return complete_model(spec, with_vocabulary(work, (work.facts.vocabulary or 0) + 1))
 
 
 def describe(resolution: Resolution) -> dict[str, Any]:
@@ -197,8 +219,15 @@ def data_facts(spec: JobSpec, work: Plan) -> dict[str, Any] | None:
     }
 
 
+def tensor_shapes(module: nn.Module) -> dict[str, Any]:
+    """The shapes of parameters and buffers by name; None for the second name of a tied one."""
+    state = module.state_dict(keep_vars=True)
+    first = {id(value): name for name, value in reversed(state.items())}
+    return {name: list(value.shape) if first[id(value)] == name else None for name, value in state.items()}
+
+
 def initial_weights(
-    model: Model, module: nn.Module, weights_of: WeightsOf | None
+    model: Model, shapes: dict[str, Any], weights_of: WeightsOf | None
 ) -> tuple[StoredWeights, Match] | None:
     """The file of the weights that the spec names, and what of it goes where."""
     if model.initial_weights is None:
@@ -206,10 +235,8 @@ def initial_weights(
     if weights_of is None:
         raise SpecError([{"pointer": POINTER, "detail": "cannot be looked up here"}])
     stored = weights_of(model.initial_weights)
-    state = module.state_dict(keep_vars=True)
-    first = {id(value): name for name, value in reversed(state.items())}
-    shapes = {name: list(value.shape) for name, value in state.items() if first[id(value)] == name}
-    return stored, match_weights(model.initial_weights, stored, shapes, [name for name in state if name not in shapes])
+    own = {name: shape for name, shape in shapes.items() if shape is not None}
+    return stored, match_weights(model.initial_weights, stored, own, [name for name in shapes if name not in own])
 
 
 def _initialization(model: Model, module: nn.Module) -> Iterator[dict[str, Any]]:
@@ -217,18 +244,19 @@ def _initialization(model: Model, module: nn.Module) -> Iterator[dict[str, Any]]
     for index, entry in enumerate(model.initialization):
         path: Path = ("model", "initialization", index)
         taken = take(entry.params, list(shapes), (*path, "params"))
-        wrong = [name for name in taken if not _fits(entry.type, shapes[name])]
+        wrong = [name for name in taken if not _fits(entry, shapes[name])]
         if wrong:
             detail = f"{entry.type} does not fit {wrong[0]} of shape {list(shapes[wrong[0]])}"
             raise SpecError.of([Complaint((*path, "params"), detail)])
         yield {**entry.model_dump(mode="json"), "params": taken}
 
 
-def _fits(initializer: str, shape: torch.Size) -> bool:
+def _fits(entry: Initializer, shape: torch.Size) -> bool:
+    initializer = entry.type
     if initializer in {"eye_", "sparse_"}:
         return len(shape) == 2
-    if initializer == "dirac_":
-        return len(shape) in (3, 4, 5)
+    if isinstance(entry, Dirac):
+        return len(shape) in (3, 4, 5) and shape[0] % entry.groups == 0
     if initializer.startswith(("xavier", "kaiming", "orthogonal")):
         return len(shape) >= 2
     return True

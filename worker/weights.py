@@ -85,9 +85,11 @@ class Match(NamedTuple):
 
 
 def match_weights(
-    settings: InitialWeights, stored: StoredWeights, shapes: dict[str, list[int]], aliases: Collection[str] = ()
+    settings: InitialWeights, stored: StoredWeights, shapes: dict[str, list[int | None]], aliases: Collection[str] = ()
 ) -> Match:
     """`shapes`: of the model's parameters and buffers; `aliases`: second names of tied ones, loaded with the first.
+
+    None in a shape is a size that is not known yet: any will do.
 
     Raises SpecError where `strict` finds a difference.
     """
@@ -96,7 +98,7 @@ def match_weights(
         raise SpecError([{"pointer": f"{POINTER}/params", "detail": "matches no parameter's whole name"}])
     names = {renamed(name, settings.rename): name for name in stored.shapes}
     fitting = [name for name in shapes if name in wanted and name in names]
-    loaded = {name: names[name] for name in fitting if stored.shapes[names[name]] == shapes[name]}
+    loaded = {name: names[name] for name in fitting if _fits(stored.shapes[names[name]], shapes[name])}
     found = Match(
         {name: stored.prefix + source for name, source in loaded.items()},
         [name for name in shapes if name in wanted and name not in names],
@@ -112,6 +114,10 @@ def match_weights(
     if not loaded:
         raise SpecError([{"pointer": POINTER, "detail": "no tensor of the file fits the model"}])
     return found
+
+
+def _fits(stored: list[int], shape: list[int | None]) -> bool:
+    return len(stored) == len(shape) and all(own in (None, size) for size, own in zip(stored, shape, strict=True))
 
 
 def renamed(name: str, rules: list[tuple[str, str]]) -> str:

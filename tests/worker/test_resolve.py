@@ -93,6 +93,15 @@ def test_a_default_group_that_would_be_empty_is_left_out() -> None:
             "hidden.bias of shape [8]",
         ),
         (
+            {
+                "model__layers__2": {"type": "Unflatten", "dim": 1, "unflattened_size": [4, 2], "name": "u"},
+                "model__layers__3": {"type": "Conv1d", "out_channels": 3, "kernel_size": 2, "name": "c"},
+                "model__initialization": [{"params": "c.weight", "type": "dirac_", "groups": 2}],
+            },
+            "/model/initialization/0/params",
+            "c.weight of shape [3, 4, 2]",
+        ),
+        (
             {"model__initialization": [{"params": "x", "type": "zeros_"}]},
             "/model/initialization/0/params",
             "matches no",
@@ -187,6 +196,26 @@ def test_a_penalty_makes_sparse_gradients_dense() -> None:
     assert caught.value.errors[0]["pointer"] == "/training/l1"
     for changes in ({"/training/l1": 0.0}, {"/optimizer/type": "SGD"}):
         resolve_names(validate(changed(document, changes)))
+
+
+def test_an_embedding_has_a_row_for_each_token() -> None:
+    tokens = {"type": "synthetic", "task": "tokens", "samples": 60, "shape": [5], "classes": 7}
+    layers: list[dict[str, Any]] = [{"type": "Embedding", "embedding_dim": 2, "num_embeddings": 6}, {"type": "Linear"}]
+    for model, pointer in (
+        ({"type": "Sequential", "layers": layers}, "/model/layers/0/num_embeddings"),
+        ({"type": "GPT", "vocab_size": 6}, "/model/vocab_size"),
+    ):
+        document = changed(IRIS, {"/data": {"dataset": tokens}, "/model": model, "/metrics": []})
+        with pytest.raises(SpecError, match="is 6, but the data has 7 tokens") as caught:
+            resolve_names(validate(document))
+        assert caught.value.errors[0]["pointer"] == pointer
+
+
+def test_a_node_that_the_output_does_not_need_is_not_the_last_layer() -> None:
+    head, spare = ({"name": name, "type": "Linear", "inputs": ["x"]} for name in ("head", "spare"))
+    nodes = [head, {**spare, "out_features": 9}]
+    document = resolved(changed(IRIS, {"/model": {"type": "Graph", "nodes": nodes, "output": "head"}}))
+    assert dry_run(document)["resolved_spec"]["model"]["nodes"][0]["out_features"] == 3
 
 
 def test_a_freeze_pattern_that_matches_nothing_is_refused() -> None:

@@ -16,6 +16,7 @@ from worker.data import prepare, vocabulary_size
 from worker.datasets.sources import Source
 from worker.datasets.tables import Columns
 from worker.datasets.tokenize import Vocabulary, tokens_of
+from worker.resolve import dry_run
 from worker.translate import translate
 
 TEXTS = ["The cat sat.", "the dog sat!", "A cat", ""]
@@ -91,6 +92,35 @@ def test_texts_become_tokens_and_the_model_takes_the_vocabularys_size(tmp_path: 
     config = translate(resolved, data=prepared, run={}, facts_of=facts_of)
     assert config["model"]["num_embeddings"] == size
     assert config["model"]["out_features"] == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "sizes"),
+    [
+        ({"type": "LSTMClassifier", "hidden_size": 2}, {"num_embeddings": None, "out_features": 2}),
+        ({"type": "LSTMClassifier", "num_embeddings": 40}, {"num_embeddings": 40}),
+        ({"type": "TransformerClassifier", "d_model": 4}, {"num_embeddings": None, "max_length": 4}),
+        ({"type": "Sequential", "layers": [{"type": "EmbeddingBag", "embedding_dim": 2}, {"type": "Linear"}]}, {}),
+    ],
+)
+def test_a_dry_run_leaves_open_what_the_vocabulary_will_say(
+    tmp_path: Path, model: dict[str, Any], sizes: dict[str, Any]
+) -> None:
+    data = {"dataset": "ds_texts", "preprocess": [{"type": "Tokenize", "max_length": 4}]}
+    resolved = resolve(validate(changed(IRIS, {"/data": data, "/model": model})), facts_of)
+    found = dry_run(resolved, facts_of)["resolved_spec"]
+    assert {key: found["model"][key] for key in sizes} == sizes
+    prepared = prepare(validate(found), tmp_path, facts_of=facts_of, source_of=source_of)
+    once, tried = (translate(spec, data=prepared, run={}, facts_of=facts_of)["model"] for spec in (resolved, found))
+    assert once == tried  # a submit that was tried out trains the model of one that was not
+    if model["type"] == "Sequential":
+        assert [layer.get("num_embeddings") for layer in found["model"]["layers"]] == [None, None]
+        assert found["model"]["layers"][1]["in_features"] == 2
+    small = changed(found, {"/model": {"type": "LSTMClassifier", "num_embeddings": 3}})
+    assert dry_run(small, facts_of)["model"]["layers"][0]["parameters"] == 300
+    with pytest.raises(SpecError, match="is 3, but the data has") as refused:
+        translate(small, data=prepared, run={}, facts_of=facts_of)
+    assert refused.value.errors[0]["pointer"] == "/model/num_embeddings"
 
 
 def test_columns_are_imputed_and_spread(tmp_path: Path) -> None:

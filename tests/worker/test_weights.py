@@ -12,7 +12,7 @@ from worker.resolve import dry_run
 from worker.translate import translate
 from worker.weights import StoredWeights, match_weights, renamed
 
-SHAPES = {"body.weight": [3, 2], "body.bias": [3], "head.weight": [4, 3]}
+SHAPES: dict[str, Any] = {"body.weight": [3, 2], "body.bias": [3], "head.weight": [4, 3]}
 
 
 def match(stored: dict[str, list[int]], **settings: Any) -> Any:
@@ -21,6 +21,15 @@ def match(stored: dict[str, list[int]], **settings: Any) -> Any:
 
 def test_equal_names_and_shapes_are_loaded() -> None:
     assert match(SHAPES) == ({name: f"model.{name}" for name in SHAPES}, [], [], [])
+
+
+def test_a_size_that_is_not_known_yet_takes_any() -> None:
+    shapes: dict[str, list[int | None]] = {"embedding.weight": [None, 3], "fc.weight": [2, 3]}
+    stored = {"embedding.weight": [77, 3], "fc.weight": [2, 3]}
+    settings = InitialWeights(upload="wts_x")
+    assert match_weights(settings, StoredWeights("f", stored), shapes).different_shape == []
+    with pytest.raises(SpecError, match=r"different shape: embedding\.weight"):
+        match_weights(settings, StoredWeights("f", {**stored, "embedding.weight": [77, 4]}), shapes)
 
 
 def test_names_are_given_first_and_a_part_may_be_taken() -> None:

@@ -37,13 +37,23 @@ def complete(config: Component, facts: Facts) -> Component:
     """The config with every size filled in. Raises ConfigError at the node that does not fit."""
     check(config)
     values, nodes, fitted = {INPUT: facts.sample()}, [], Fitted()
-    last = last_sized([node["type"] for node in config["nodes"]])
+    used = needed(config)
+    last = last_sized([node["type"] if node["name"] in used else "" for node in config["nodes"]])
     for index, node in enumerate(config["nodes"]):
         inputs = [values[source] for source in node["inputs"]]
         outputs = facts.outputs if index == last else None
         node, values[node["name"]] = fitted(node, inputs, facts, outputs, f"/model/nodes/{index}")
         nodes.append(node)
     return {**config, "nodes": nodes}
+
+
+def needed(config: Component) -> set[str]:
+    """Names of the nodes that the output depends on."""
+    found = {config["output"]}
+    for node in reversed(config["nodes"]):
+        if node["name"] in found:
+            found.update(node["inputs"])
+    return found
 
 
 def build(config: Component) -> nn.Module:

@@ -29,7 +29,7 @@ def initialize(model: nn.Module, rules: list[dict[str, Any]]) -> None:
         for name in rule["params"]:
             try:
                 INITIALIZERS[rule["type"]](parameters[name], **arguments)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
                 raise ConfigError(pointer, f"{name}: {error}") from error
 
 
