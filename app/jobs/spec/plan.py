@@ -234,6 +234,12 @@ def _loss_complaints(loss: Loss, facts: Facts) -> Iterator[Complaint]:
         yield Complaint(("loss", "type"), f"{loss.type} is for two classes, this data set has {facts.classes}")
     if loss.target == "number" and any(isinstance(name, str) for name in facts.class_names):
         yield Complaint(("loss", "type"), f"{loss.type} takes numbers, the target of this data set is text")
-    weight = getattr(loss, "weight", None)
-    if weight is not None and loss.target == "class" and facts.classes is not None and len(weight) != facts.classes:
-        yield Complaint(("loss", "weight"), f"has {len(weight)} values for {facts.classes} classes")
+    if loss.target == "class" and facts.classes is not None:
+        wanted, what = {facts.classes}, f"{facts.classes} classes"
+    else:
+        width = 1 if facts.classes is not None else facts.target_width
+        wanted, what = {1, width, (facts.target_shape or (1,))[-1]}, f"{width} output{'s' * (width != 1)}"
+    for key in ("weight", "pos_weight"):
+        values = getattr(loss, key, None)
+        if values is not None and len(values) not in wanted:
+            yield Complaint(("loss", key), f"has {len(values)} values for {what}")

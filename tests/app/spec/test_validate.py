@@ -197,6 +197,12 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (IRIS, {"/model/activation": "Relu"}, "/model/activation", "did you mean 'ReLU'"),
     (IRIS, {"/loss": ...}, "/loss", "is required"),
     (IRIS, {"/loss/weight": [1, 2]}, "/loss/weight", "2 values for 3 classes"),
+    (
+        IRIS,
+        {"/data/dataset": "breast_cancer", "/loss": {"type": "BCEWithLogitsLoss", "pos_weight": [1, 2]}},
+        "/loss/pos_weight",
+        "2 values for 1 output",
+    ),
     (IRIS, {"/metrics": ["accuracy", {"type": "accuracy"}]}, "/metrics/1", "named twice"),
     (IRIS, {"/metrics": ["acuracy"]}, "/metrics/0", "did you mean 'accuracy'"),
     (IRIS, {"/training/epochs": 1_000_001}, "/training/epochs", "1000000"),
