@@ -96,7 +96,12 @@ def match_weights(
     wanted = set(shapes) if settings.params is None else set(matching(settings.params, list(shapes)))
     if not wanted:
         raise SpecError([{"pointer": f"{POINTER}/params", "detail": "matches no parameter's whole name"}])
-    names = {renamed(name, settings.rename): name for name in stored.shapes}
+    names: dict[str, str] = {}
+    for source in stored.shapes:
+        name = renamed(source, settings.rename)
+        if names.setdefault(name, source) != source:
+            detail = f"gives {names[name]} and {source} one name: {name}"
+            raise SpecError([{"pointer": f"{POINTER}/rename", "detail": detail}])
     fitting = [name for name in shapes if name in wanted and name in names]
     loaded = {name: names[name] for name in fitting if _fits(stored.shapes[names[name]], shapes[name])}
     found = Match(

@@ -74,6 +74,16 @@ def test_construction_draws_in_listed_order() -> None:
     assert torch.equal(built["3.weight"], second.weight)
 
 
+@pytest.mark.parametrize("layers", [["ELU", "Linear"], ["Flatten", "SiLU", "Linear"], ["Linear", "Tanh", "ReLU"]])
+def test_in_place_changes_neither_the_data_nor_what_backward_needs(layers: list[str]) -> None:
+    config = _sequential(*({"type": kind, **({"inplace": True} if kind[-2:] == "LU" else {})} for kind in layers))
+    model = models.build(models.complete(config, {**DIGITS, "shape": [8]}))
+    x = torch.randn(3, 8)
+    kept = x.clone()
+    model(x).sum().backward()
+    assert torch.equal(x, kept)
+
+
 def test_a_graph_adds_its_branches() -> None:
     nodes = [
         {"name": "a", "type": "Conv2d", "out_channels": 4, "kernel_size": 3, "padding": 1, "inputs": ["x"]},

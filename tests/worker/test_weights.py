@@ -23,6 +23,20 @@ def test_equal_names_and_shapes_are_loaded() -> None:
     assert match(SHAPES) == ({name: f"model.{name}" for name in SHAPES}, [], [], [])
 
 
+def test_two_tensors_cannot_get_one_name() -> None:
+    with pytest.raises(SpecError, match=r"body\.weight and head\.weight one name: w") as refused:
+        match({"body.weight": [3, 2], "head.weight": [4, 3]}, rename=[[".*weight", "w"]])
+    assert refused.value.errors[0]["pointer"] == "/model/initial_weights/rename"
+
+
+@pytest.mark.parametrize("replacement", ["\\2", "\\x", "a\\", "\\0", "\\g<1>"])
+def test_a_new_name_refers_to_groups_that_are_there(replacement: str) -> None:
+    weights = {"upload": "wts_x", "rename": [["a(.*)", "b\\1"], ["(.*)", replacement]]}
+    with pytest.raises(SpecError) as refused:
+        validate(changed(IRIS, {"/model/initial_weights": weights}))
+    assert refused.value.errors[0]["pointer"] == "/model/initial_weights/rename/1/1"
+
+
 def test_a_size_that_is_not_known_yet_takes_any() -> None:
     shapes: dict[str, list[int | None]] = {"embedding.weight": [None, 3], "fc.weight": [2, 3]}
     stored = {"embedding.weight": [77, 3], "fc.weight": [2, 3]}

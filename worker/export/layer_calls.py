@@ -11,8 +11,6 @@ from worker.training.models import layers
 from .code import arguments, call, literal
 from .sources import source_of
 
-NOT_ARGUMENTS = ("type", "name", "inputs")
-
 
 @dataclass
 class ModelSource:
@@ -29,7 +27,7 @@ def layer_call(layer: Component, found: ModelSource) -> str:
     own = kind in layers.OWN
     if own and (definition := source_of(kind)) not in found.definitions:
         found.definitions.append(definition)
-    given = {key: value for key, value in layer.items() if key not in NOT_ARGUMENTS}
+    given = {key: value for key, value in layer.items() if key not in layers.NOT_ARGUMENTS}
     given = {k: tuple(v) if isinstance(v, list) and k not in ("dim", "dims") else v for k, v in given.items()}
     base = kind.__mro__[1] if own and kind.__mro__[1] is not nn.Module else kind
     if base in (nn.LSTM, nn.GRU, nn.RNN):  # their constructors take what their base class does

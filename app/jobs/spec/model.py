@@ -1,5 +1,6 @@
 """What all models share."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
@@ -7,9 +8,10 @@ from pydantic import Field
 
 from app.jobs.spec.base import Boolean, Complaint, Component, Section
 from app.jobs.spec.initialization import INITIALIZERS, Initializer
-from app.jobs.spec.patterns import Pattern
+from app.jobs.spec.patterns import Pattern, compile_pattern
 
 Reference = Annotated[str, Field(min_length=1, max_length=100)]
+REFERENCE = re.compile(r"\\([1-9][0-9]?)")
 Rename = tuple[Pattern, Annotated[str, Field(max_length=200)]]
 
 
@@ -31,6 +33,12 @@ class InitialWeights(Section):
             yield Complaint((), "give either job or upload")
         if self.checkpoint is not None and self.job is None:
             yield Complaint(("checkpoint",), "is for a job's weights")
+        for index, (pattern, replacement) in enumerate(self.rename):
+            groups = compile_pattern(pattern).groups
+            references = REFERENCE.findall(replacement)
+            if "\\" in REFERENCE.sub("", replacement) or any(int(number) > groups for number in references):
+                detail = f"a backslash is followed by the number of one of the pattern's {groups} groups"
+                yield Complaint(("rename", index, 1), detail)
 
 
 class Model(Component):

@@ -262,9 +262,14 @@ NOT_DETERMINISTIC_ON_CUDA = {
 }
 
 
+# The container's; and in place a first layer would change the data itself, another what its backward needs: the values
+# are the same without.
+NOT_ARGUMENTS = ("type", "name", "inputs", "inplace")
+
+
 def construct(config: dict[str, Any]) -> nn.Module:
-    """One layer from {"type", arguments}; "name" and "inputs" are the container's. Raises what torch raises."""
-    arguments = {key: value for key, value in config.items() if key not in ("type", "name", "inputs")}
+    """One layer from {"type", arguments}. Raises what torch raises."""
+    arguments = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
     for key, value in arguments.items():
         if isinstance(value, list) and key not in ("dim", "dims"):
             arguments[key] = tuple(value)
