@@ -66,12 +66,12 @@ class Dirac(Initializer):
 
 class XavierUniform(Initializer):
     type: Literal["xavier_uniform_"] = "xavier_uniform_"
-    gain: Number = 1.0
+    gain: NonNegative = 1.0
 
 
 class XavierNormal(Initializer):
     type: Literal["xavier_normal_"] = "xavier_normal_"
-    gain: Number = 1.0
+    gain: NonNegative = 1.0
 
 
 class KaimingUniform(Initializer):
