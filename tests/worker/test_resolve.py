@@ -70,18 +70,6 @@ def test_a_default_group_that_would_be_empty_is_left_out() -> None:
             "2 values for 1",
         ),
         ({"model__layers": [{"type": "Flatten"}]}, "/model", "no parameters"),
-        (
-            {
-                "model__layers": [
-                    {"type": "Linear", "out_features": 4},
-                    {"type": "Sigmoid"},
-                    {"type": "ReLU", "inplace": True},
-                    {"type": "Linear"},
-                ]
-            },
-            "/model",
-            "inplace layer overwrites",
-        ),
         ({"training__batch_size": 119}, "/training/batch_size", "batch of one sample"),
         ({"model__layers__3__out_features": 2}, "/model/layers/3/out_features", "2 numbers for 3 classes"),
         ({"model__layers__3__in_features": 7}, "/model/layers/3/in_features", "is 7, but the input has 8"),
