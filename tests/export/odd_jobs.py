@@ -107,5 +107,5 @@ ODD_JOBS: dict[str, Document] = {
 TOGETHER = {"device": "cpu", "gpus": 3}
 ODD_JOBS |= {
     f"together-{name}": changed(ODD_JOBS[name], resources=TOGETHER)
-    for name in ("rollback-logged-keep-best", "draws-in-validation", "margins", "gpt-perplexity-bfloat16")
+    for name in ("rollback-logged-keep-best", "draws-in-validation", "goes-on-with-nan", "gpt-perplexity-bfloat16")
 }

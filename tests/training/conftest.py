@@ -120,7 +120,7 @@ class RequestAtStep(Requests):
 
 @pytest.fixture
 def interrupted(train: Train) -> Callable[[Report, int], Result]:
-    """A run paused at about `step` and resumed in a new attempt: the rows of both, the reports of the second."""
+    """A run paused at about `step` and resumed in a new attempt: rows and checkpoints of both, the second's reports."""
 
     def interrupted(config: Report, step: int) -> Result:
         first = train(config, stop_at_step=step)
@@ -130,6 +130,7 @@ def interrupted(train: Train) -> Callable[[Report, int], Result]:
         assert second.end["outcome"] == "succeeded", second.end
         rows = {row["epoch"]: row for row in first.of("epoch") + second.of("epoch")}
         others = [report for report in second.reports if report["type"] != "epoch"]
-        return Result([*rows.values(), *others], second.directory)
+        written = first.of("checkpoint")  # the last of them, where only the test part was left to do
+        return Result([*rows.values(), *written, *others], second.directory)
 
     return interrupted

@@ -147,7 +147,7 @@ def claim(
         worker_id=worker_id,
         host=host,
         device=device,
-        devices=job["resolved_spec"]["resources"].get("gpus", 1),
+        devices=job["resolved_spec"].get("resources", {}).get("gpus", 1),
     )
     session.add(attempt)
     recorded = session.scalar(select(func.coalesce(func.max(Epoch.epoch), 0)).where(Epoch.job_id == job["id"]))
