@@ -196,6 +196,23 @@ def test_a_phase_that_diverges_at_once_comes_again_with_smaller_rates(
         same(resumed, whole)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler", "words"),
+    [
+        ({"type": "SGD", "lr": 0.1}, {"type": "ExponentialLR", "gamma": 1e60}, "rates [1e+59]"),
+        ({"type": "Adam", "lr": 1e300}, None, "no update after step 0 in epoch 1"),
+        ({"type": "ASGD", "lr": 1, "lambd": -0.2}, None, "division by zero"),
+    ],
+)
+def test_a_number_that_torch_has_no_room_for_is_the_jobs_own_fault(
+    config: Config, train: Train, optimizer: Config, scheduler: Config | None, words: str
+) -> None:
+    config["phases"][0] |= {"optimizer": optimizer, "scheduler": scheduler}
+    error = train(config).end["error"]
+    assert error["code"] == "diverged"
+    assert words in error["message"]
+
+
 def test_each_cut_of_the_plateau_is_an_event(config: Config, train: Train) -> None:
     config["phases"][0]["scheduler"] = {
         "type": "ReduceLROnPlateau",

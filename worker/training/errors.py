@@ -3,6 +3,7 @@
 code                 raised by                      meaning
 invalid_spec         ConfigError                    the config cannot be built; `pointer` says where
 diverged             Diverged                       the training loss is no longer finite
+diverged             NoUpdate                       a number of an update is beyond what a parameter can hold
 checkpoint_corrupt   CheckpointCorrupt              the checkpoint to resume from does not hold what was written
 disk_full            DiskFull                       no space for a final, pause or drain checkpoint
 checkpoint_failed    CheckpointFailed               the same for any other operating system error
@@ -50,6 +51,19 @@ class Diverged(TrainingError):
 
     def detail(self) -> dict[str, object]:
         return {"epoch": self.epoch, "step": self.step, "loss": self.loss}
+
+
+class NoUpdate(TrainingError):
+    """The optimizer cannot take a step: torch has no number for it, such as a rate beyond float32."""
+
+    code = "diverged"
+
+    def __init__(self, epoch: int, step: int, rates: list[float], reason: str) -> None:
+        super().__init__(f"no update after step {step} in epoch {epoch}, with learning rates {rates}: {reason}")
+        self.epoch, self.step = epoch, step
+
+    def detail(self) -> dict[str, object]:
+        return {"epoch": self.epoch, "step": self.step, "loss": None}
 
 
 class CheckpointCorrupt(TrainingError):

@@ -11,7 +11,7 @@ from .config import Config
 from .data import Batch, Part
 from .distributed import ALONE, World
 from .divergence import Divergence
-from .errors import CheckpointCorrupt, ConfigError, Diverged, EnvironmentDiffers
+from .errors import CheckpointCorrupt, ConfigError, Diverged, EnvironmentDiffers, NoUpdate
 from .evaluation import evaluate
 from .hooks import Hook, Liveness, RangeTestCurve, Report, StepSeries
 from .learner import Learner
@@ -117,7 +117,7 @@ class Trainer:
         for window in self.epoch().windows(progress.batch, self.config.training.accumulate_steps):
             last = progress.batch + len(window) == self.batches
             rates = learning_rates(self.learner.optimizer)
-            norm = self.rows.update(self.augmented(window), last)
+            norm = self.update(window, last)
             if by_step is not None:
                 by_step.step()
             if self.learner.averaged is not None:
@@ -133,6 +133,16 @@ class Trainer:
             self.at_boundary()
             if self.tracking.stopped is not None:
                 break
+
+    def update(self, window: list[Batch], last: bool) -> Tensor | None:
+        """One update. Raises NoUpdate."""
+        try:
+            return self.rows.update(self.augmented(window), last)
+        except (ArithmeticError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "without overflow" not in str(error):
+                raise
+            rates = learning_rates(self.learner.optimizer)
+            raise NoUpdate(self.progress.epoch, self.progress.step, rates, str(error)) from error
 
     def augmented(self, window: list[Batch]) -> list[Batch]:
         """The batches as the model shall see them, or this process's pieces of them."""
