@@ -29,6 +29,7 @@ class Facts:
     targets: tuple[str, ...] = ()  # names of the targets' columns, where they have names
     columns: tuple[str, ...] = ()  # names of the features, where they have names
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values of text columns
+    levels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # values of columns of few whole numbers
     missing: tuple[str, ...] = ()  # columns with missing values
     parts: Mapping[str, int] = field(default_factory=dict)  # samples of its own "validation" and "test" parts
 

@@ -22,6 +22,7 @@ class Selection:
 
     `class_values[i]` is the target's value for class i; None: whole numbers from 0 are the classes themselves.
     `categories`: the values of text columns with few; their codes are the places in the list.
+    `levels`: the values of columns of whole numbers with few.
     `largest`: of the type that whole numbers in arrays had in their file.
     """
 
@@ -36,6 +37,7 @@ class Selection:
     target_shape: tuple[int, ...]
     target_dtype: str
     categories: dict[str, list[str]]
+    levels: dict[str, list[int]]
     missing: list[str]
     largest: int | None
 
@@ -86,14 +88,17 @@ def select(description: Description, columns: Columns | None = None) -> Selectio
         class_counts,
         target_shape,
         target_dtype,
-        {
-            name: by_name[name]["values"]
-            for name in inputs
-            if by_name[name]["type"] == "text" and "values" in by_name[name]
-        },
+        _listed(inputs, by_name, "text"),
+        _listed(inputs, by_name, "integer"),
         [name for name in inputs if by_name[name]["missing"]],
         LARGEST.get(by_name[inputs[0]]["dtype"]) if dtype in ("uint8", "int64") else None,
     )
+
+
+def _listed(names: list[str], by_name: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The values of the columns of a kind, where they are few."""
+    columns = {name: by_name[name] for name in names if by_name[name]["type"] == kind and not by_name[name]["shape"]}
+    return {name: column["values"] for name, column in columns.items() if "values" in column}
 
 
 def _check_weight(column: Mapping[str, Any], targets: list[str]) -> None:

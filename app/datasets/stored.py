@@ -96,5 +96,6 @@ def facts(stored: Stored, columns: Columns | None = None) -> Facts:
         targets=tuple(chosen.targets),
         columns=tuple(chosen.features),
         categories={name: tuple(values) for name, values in chosen.categories.items()},
+        levels={name: tuple(values) for name, values in chosen.levels.items()},
         missing=tuple(chosen.missing),
     )

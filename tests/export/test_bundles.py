@@ -46,12 +46,13 @@ BUNDLES = {
             "idx",
             "deep",
             "kinds",
+            "dates",
             "images",
             "parquet",
         )
     },
 }
-QUICK = ("iris", "binary", "gpt", "lstm", "table", "images")
+QUICK = ("iris", "binary", "gpt", "lstm", "table", "dates", "images")
 NAMED = {"iris": ("setosa", "versicolor", "virginica"), "images": ("cat", "dog")}
 LOSS = """
 import json, torch
@@ -126,7 +127,7 @@ def test_a_bundle_gives_the_validation_loss(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "alone"
     folder.mkdir()
     (folder / "model.py").write_text(model_script(kept, name))
-    texts = {"fitted": {k: kept[k] for k in ("steps", "columns", "categories")}, "classes": kept["classes"]}
+    texts = {"fitted": {k: kept[k] for k in ("steps", "columns", "categories", "levels")}, "classes": kept["classes"]}
     for file, value in {**texts, "vocabulary": kept["vocabulary"]}.items():
         (folder / f"{file}.json").write_text(json.dumps(value))
     save_file(ran.weights, folder / "weights.safetensors")

@@ -40,7 +40,7 @@ def test_a_bundle_takes_what_the_data_set_had(name: str, raw: list[Any], tmp_pat
     ran = run(UPLOADS[name][3], tmp_path, known)
     kept = prepared_of(ran.resolved, ran.config, known)
     (tmp_path / "alone").mkdir()
-    files = {"fitted": {k: kept[k] for k in ("steps", "columns", "categories")}, "classes": kept["classes"]}
+    files = {"fitted": {k: kept[k] for k in ("steps", "columns", "categories", "levels")}, "classes": kept["classes"]}
     for file, value in {**files, "vocabulary": kept["vocabulary"]}.items():
         (tmp_path / "alone" / f"{file}.json").write_text(json.dumps(value))
     (tmp_path / "alone" / "model.py").write_text(model_script(kept, name))

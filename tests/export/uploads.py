@@ -29,6 +29,12 @@ def table() -> str:
     return "\n".join(["colour,size,w,label", *rows]) + "\n"
 
 
+def dates() -> str:
+    draw = random.Random(5)
+    rows = [f"{draw.choice([1, 4, 7, 12])},{draw.choice([1999, 2005])},{draw.random():.3f},{i % 2}" for i in range(50)]
+    return "\n".join(["month,year,share,label", *rows]) + "\n"
+
+
 def pixels(count: int = 60) -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (count, 6, 6), dtype=np.uint8)
 
@@ -96,6 +102,7 @@ UPLOADS: dict[str, tuple[str, str | None, Any, Document]] = {
     "pixels": ("npz", "label", arrays(), document(SMALL, ADAM, augment=[{"type": "RandomHorizontalFlip"}])),
     "idx": ("idx", None, idx(), document(SMALL, ADAM, preprocess=TENSORS, augment=[{"type": "RandomRotation", "degrees": 20}])),
     "deep": ("npz", "label", deep(), document(SMALL, ADAM, preprocess=[{"type": "ToFloat"}, {"type": "Resize", "size": [5, 4]}, {"type": "Normalize", "mean": 0.5, "std": 0.25}])),
+    "dates": ("csv", "label", dates(), document({"type": "MLP", "hidden": [4]}, ADAM, preprocess=[{"type": "OneHot", "columns": ["month"]}, {"type": "Ordinal", "columns": ["year"]}, {"type": "Standardize"}])),
     "kinds": ("csv", "answer", kinds(), document({"type": "MLP", "hidden": [4]}, ADAM, preprocess=[{"type": "OneHot", "columns": ["kind"]}, {"type": "MinMaxScale"}])),
     "images": ("images", None, pictures(), document(SMALL, ADAM, preprocess=[{"type": "ToFloat"}, {"type": "Resize", "size": 5}])),
     "parquet": ("parquet", "y", columns(), document({"type": "MLP", "hidden": [4]}, ADAM, preprocess=[{"type": "MinMaxScale"}])),

@@ -35,6 +35,7 @@ def facts_of(reference: str, columns: Mapping[str, Any] | None = None, /) -> Fac
         reference=reference,
         columns=("colour", "size"),
         categories={"colour": ("blue", "green", "red")},
+        levels={"size": (1, 3, 5)},
         missing=("size",),
     )
 
@@ -45,7 +46,7 @@ def source_of(
     targets = torch.tensor([0, 1, 0, 1])
     if reference == "ds_texts":
         return {"train": Source(TEXTS, targets)}
-    known = Columns(("colour", "size"), {"colour": ("blue", "green", "red")})
+    known = Columns(("colour", "size"), {"colour": ("blue", "green", "red")}, {"size": (1, 3, 5)})
     return {"train": Source(torch.tensor(ROWS, dtype=torch.float64), targets, torch.tensor([1.0, 2, 3, 4]), known)}
 
 
@@ -136,13 +137,43 @@ def test_columns_are_imputed_and_spread(tmp_path: Path) -> None:
     assert torch.equal(found["train.weights"], torch.tensor([1.0, 2, 3, 4])[order])
 
 
+def test_columns_of_few_whole_numbers_are_spread_as_well(tmp_path: Path) -> None:
+    filled = {"type": "Impute", "strategy": "most_frequent"}
+    both = {"type": "OneHot", "columns": ["colour", "size"]}
+    work = plan(validate(changed(IRIS, {"/data": {"dataset": "ds_rows", "preprocess": [filled, both]}})), facts_of)
+    assert work.facts is not None
+    assert work.facts.columns[3:] == ("size=1", "size=3", "size=5")
+    order = torch.randperm(4, generator=torch.Generator().manual_seed(0))
+    data = {"dataset": "ds_rows", "split": {"train": 1.0}}
+    spread = tensors({**data, "preprocess": [filled, both]}, tmp_path)["train.inputs"]
+    expected = torch.tensor([[1.0, 0, 0, 1, 0, 0], [0, 1, 0, 1, 0, 0], [0, 0, 1, 0, 1, 0], [1, 0, 0, 0, 0, 1]])
+    assert torch.equal(spread, expected[order])
+    placed = tensors({**data, "preprocess": [filled, {**both, "type": "Ordinal"}]}, tmp_path)["train.inputs"]
+    assert torch.equal(placed, torch.tensor([[0.0, 0], [1, 0], [2, 1], [0, 2]])[order])
+
+
 @pytest.mark.parametrize(
     ("steps", "pointer", "words"),
     [
+        (
+            [{"type": "Impute"}, {"type": "OneHot", "columns": ["size"]}],
+            "/data/preprocess/1/columns/0",
+            "or not any more",  # a mean is none of its values
+        ),
+        (
+            [
+                {"type": "Impute", "strategy": "most_frequent"},
+                {"type": "Ordinal", "columns": ["colour"]},
+                {"type": "Standardize"},
+                {"type": "OneHot", "columns": ["size"]},
+            ],
+            "/data/preprocess/3/columns/0",
+            "or not any more",
+        ),
         ([], "/data/preprocess", "'colour' is text"),
         ([{"type": "Ordinal", "columns": ["colour"]}], "/data/preprocess", "'size' has missing values"),
         ([{"type": "OneHot", "columns": ["color"]}], "/data/preprocess/0/columns/0", "no input column"),
-        ([{"type": "OneHot", "columns": ["size"]}], "/data/preprocess/0/columns/0", "no column of text"),
+        ([{"type": "OneHot", "columns": ["size"]}], "/data/preprocess/0/columns/0", "has missing values"),
         ([{"type": "Tokenize", "max_length": 3}], "/data/preprocess/0", "takes texts"),
     ],
 )

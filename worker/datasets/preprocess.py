@@ -19,7 +19,7 @@ from app.jobs.spec.preprocess import (
     ToFloat,
 )
 from worker.datasets.room import Room
-from worker.datasets.tables import Columns, fill_values, one_hot
+from worker.datasets.tables import Columns, fill_values, one_hot, ordinal
 
 Parts = dict[str, Tensor]
 Fitted = dict[str, Tensor]
@@ -41,8 +41,8 @@ def preprocess(
     columns, room = columns or Columns(), room or Room()
     for index, step in enumerate(steps):
         if isinstance(step, Ordinal):
-            continue  # the codes are the numbers
-        if isinstance(step, OneHot):
+            apply = ordinal(step, columns)
+        elif isinstance(step, OneHot):
             columns, apply = one_hot(step, columns)
         else:
             if isinstance(step, Standardize | MinMaxScale) and not parts["train"].is_floating_point():

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.jobs.spec.preprocess import Impute, OneHot
+from app.datasets.errors import DatasetError
+from app.jobs.spec.preprocess import Impute, OneHot, Ordinal
 
 
 @dataclass(frozen=True)
@@ -16,13 +17,23 @@ class Columns:
 
     names: tuple[str, ...] = ()
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    levels: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Values of columns of few whole numbers."""
+
+    def listed(self, name: str) -> tuple[str, ...] | tuple[int, ...]:
+        """What a column's values are called."""
+        return self.categories.get(name) or self.levels[name]
+
+    def numbers(self, name: str) -> Tensor:
+        """What its values are in the matrix, in ascending order, float64."""
+        return torch.tensor(self.levels.get(name) or range(len(self.categories[name])), dtype=torch.float64)
 
 
 def one_hot(step: OneHot, columns: Columns) -> tuple[Columns, Callable[[Tensor], Tensor]]:
     """Each named column gives way to one for each of its values, in its place: the new names, and what makes them."""
     names: list[str] = []
     for name in columns.names:
-        values = columns.categories.get(name, ()) if name in step.columns else ()
+        values = columns.listed(name) if name in step.columns else ()
         names += [f"{name}={value}" for value in values] if name in step.columns else [name]
     return replace(columns, names=tuple(names)), lambda rows: _expand(rows, step, columns)
 
@@ -32,10 +43,33 @@ def _expand(rows: Tensor, step: OneHot, columns: Columns) -> Tensor:
     for place, name in enumerate(columns.names):
         column = rows[:, place : place + 1].double()
         if name in step.columns:
-            codes = torch.arange(len(columns.categories[name]), dtype=torch.float64)
-            column = (column == codes).double()
+            numbers = columns.numbers(name)
+            _require_known(column, numbers, name)
+            column = (column == numbers).double()
         made.append(column)
     return torch.cat(made, 1)
+
+
+def _require_known(column: Tensor, numbers: Tensor, name: str) -> None:
+    """Raises DatasetError for a value that only another part of the data has."""
+    strange = column[~torch.isin(column, numbers)]
+    if len(strange):
+        raise DatasetError(f"{strange.flatten()[0]:g} is no value of the training part", column=name)
+
+
+def ordinal(step: Ordinal, columns: Columns) -> Callable[[Tensor], Tensor]:
+    """Whole numbers give way to their places among their values; texts are codes already."""
+
+    def apply(rows: Tensor) -> Tensor:
+        made = rows.double().clone()
+        for place, name in enumerate(columns.names):
+            if name in step.columns and name in columns.levels:
+                column, numbers = made[:, place].contiguous(), columns.numbers(name)
+                _require_known(column, numbers, name)
+                made[:, place] = torch.searchsorted(numbers, column).double()
+        return made
+
+    return apply
 
 
 def fill_values(step: Impute, train: Tensor) -> Tensor:

@@ -114,7 +114,9 @@ class UploadedSource(Source):
             torch.from_numpy(loaded.targets),
             None if loaded.weights is None else torch.from_numpy(loaded.weights),
             ColumnNames(
-                tuple(selection.features), {name: tuple(values) for name, values in selection.categories.items()}
+                tuple(selection.features),
+                {name: tuple(values) for name, values in selection.categories.items()},
+                {name: tuple(values) for name, values in selection.levels.items()},
             ),
             tuple(selection.targets),
             selection.largest,

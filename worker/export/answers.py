@@ -57,7 +57,7 @@ def bundle(payload: dict[str, Any]) -> dict[str, Any]:
         resolution, found = made(payload, store)
         config = engine_config(resolution, data=found, run={})
         prepared = prepared_of(payload["resolved_spec"], config, Known.from_json(payload["datasets"]))
-    fitted = {key: prepared[key] for key in ("steps", "columns", "categories")}
+    fitted = {key: prepared.get(key, {}) for key in ("steps", "columns", "categories", "levels")}
     return {
         "model": model_script(prepared, payload["title"]),
         "fitted": fitted,

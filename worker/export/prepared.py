@@ -17,7 +17,7 @@ from app.jobs.spec.preprocess import Tokenize
 
 NAME = "prepared.json"
 Prepared = dict[str, Any]
-"""{"model": the engine's, "loss", "steps": [fitted], "columns", "categories", "classes", "vocabulary"}"""
+"""{"model": the engine's, "loss", "steps": [fitted], "columns", "categories", "levels", "classes", "vocabulary"}"""
 
 
 def prepared_of(resolved: dict[str, Any], config: dict[str, Any], known: Known) -> Prepared:
@@ -25,7 +25,14 @@ def prepared_of(resolved: dict[str, Any], config: dict[str, Any], known: Known) 
     spec = validate(resolved)
     model = {key: value for key, value in config["model"].items() if key not in ("initialization", "initial_weights")}
     found: Prepared = {"model": model, "loss": spec.loss.type if spec.loss is not None else None}
-    found |= {"steps": [], "columns": [], "categories": {}, "classes": class_names(spec, known), "vocabulary": None}
+    found |= {
+        "steps": [],
+        "columns": [],
+        "categories": {},
+        "levels": {},
+        "classes": class_names(spec, known),
+        "vocabulary": None,
+    }
     file = (config["data"] or {}).get("file")
     if spec.data is None or file is None:
         return found
@@ -52,7 +59,8 @@ def columns_of(spec: JobSpec, facts_of: FactsOf) -> dict[str, Any]:
         return {}
     columns = spec.data.columns.model_dump(exclude_none=True) if spec.data.columns is not None else None
     facts = facts_of(reference, columns)
-    return {"columns": list(facts.columns), "categories": {k: list(v) for k, v in facts.categories.items()}}
+    listed = {"categories": facts.categories, "levels": facts.levels}
+    return {"columns": list(facts.columns)} | {k: {n: list(v) for n, v in kept.items()} for k, kept in listed.items()}
 
 
 def class_names(spec: JobSpec, known: Known) -> list[Any] | None:

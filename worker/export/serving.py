@@ -27,12 +27,21 @@ ONE_HOT = '''def one_hot(x, names, columns):
     made, after = [], []
     for place, name in enumerate(columns):
         column = x[:, place : place + 1].double()
-        values = FITTED["categories"].get(name, [])
+        values = FITTED["categories"].get(name) or FITTED["levels"].get(name, [])
         if name in names:
-            column = (column == torch.arange(len(values), dtype=torch.float64)).double()
+            numbers = FITTED["levels"].get(name) or range(len(values))
+            column = (column == torch.tensor(numbers, dtype=torch.float64)).double()
         made.append(column)
         after += [f"{name}={value}" for value in values] if name in names else [name]
     return torch.cat(made, 1), after'''
+ORDINAL = '''def ordinal(x, names, columns):
+    """Whole numbers as their places among the known ones; texts are theirs already."""
+    x = x.double().clone()
+    for place, name in enumerate(columns):
+        if name in names and name in FITTED["levels"]:
+            known = torch.tensor(FITTED["levels"][name], dtype=torch.float64)
+            x[:, place] = torch.searchsorted(known, x[:, place].contiguous()).double()
+    return x'''
 AS_TENSOR = [
     'if not hasattr(x, "dtype"):  # numbers of Python are float64, and whole ones stay whole',
     "    x = torch.tensor(x, dtype=torch.float64 if torch.tensor(x).is_floating_point() else None)",
@@ -63,9 +72,11 @@ def preprocessing(prepared: Prepared) -> Iterator[str]:
         yield ENCODE
     if "OneHot" in kinds:
         yield ONE_HOT
+    if "Ordinal" in kinds:
+        yield ORDINAL
     doc = '"""Samples [n, ...] as the data set had them, as the model takes them."""'
     lines = ["x = encode(x)"] if prepared["categories"] else AS_TENSOR.copy()
-    if "OneHot" in kinds:
+    if kinds & {"OneHot", "Ordinal"}:
         lines.append('columns = FITTED["columns"]')
     for index, step in enumerate(steps):
         lines += step_lines(index, step)
@@ -100,6 +111,8 @@ def step_lines(index: int, step: dict[str, Any]) -> Iterator[str]:
             yield f'x = torch.where(x.isnan(), fitted({index}, "values"), x.double())'
         case "OneHot":
             yield f"x, columns = one_hot(x, {literal(step['columns'])}, columns)"
+        case "Ordinal":
+            yield f"x = ordinal(x, {literal(step['columns'])}, columns)"
 
 
 def tokenizing(step: dict[str, Any]) -> Iterator[str]:

@@ -73,14 +73,14 @@ def _normalize(facts: Facts, step: Normalize) -> Facts:
         if isinstance(value, list) and len(value) not in (1, channels):
             what = "channels" if len(facts.shape) == 3 else "features"
             raise Misfit(f"has {len(value)} values for {channels} {what}", key)
-    return facts.with_shape(facts.shape)
+    return replace(facts.with_shape(facts.shape), levels={})
 
 
 def _one_hot(facts: Facts, step: OneHot) -> Facts:
     _check_columns(facts, step.columns)
     columns: list[str] = []
     for name in facts.columns:
-        values = facts.categories.get(name, ()) if name in step.columns else ()
+        values = facts.categories.get(name) or facts.levels[name] if name in step.columns else ()
         columns += [f"{name}={value}" for value in values] if name in step.columns else [name]
     return replace(_without(facts, step.columns), columns=tuple(columns), shape=(len(columns),))
 
@@ -95,20 +95,25 @@ def _check_columns(facts: Facts, names: list[str]) -> None:
         if name not in facts.columns:
             there = f"there are: {', '.join(facts.columns[:20])}" if facts.columns else "the inputs have no names"
             raise Misfit(f"no input column is called {name!r}; {there}", "columns", index)
-        if name not in facts.categories or name in names[:index]:
-            raise Misfit(f"{name!r} is no column of text, or not any more", "columns", index)
+        if name not in {*facts.categories, *facts.levels} or name in names[:index]:
+            detail = "is no column of text or of few whole numbers, or not any more"
+            raise Misfit(f"{name!r} {detail}", "columns", index)
         if name in facts.missing:
             raise Misfit(f"{name!r} has missing values: Impute comes first", "columns", index)
 
 
 def _without(facts: Facts, names: list[str]) -> Facts:
-    return replace(facts, categories={key: values for key, values in facts.categories.items() if key not in names})
+    categories = {key: texts for key, texts in facts.categories.items() if key not in names}
+    levels = {key: numbers for key, numbers in facts.levels.items() if key not in names}
+    return replace(facts, categories=categories, levels=levels)
 
 
 def _impute(facts: Facts, step: Impute) -> Facts:
     texts = [name for name in facts.missing if name in facts.categories]
     if texts and step.strategy != "most_frequent":
         raise Misfit(f"{texts[0]!r} is text and has missing values: only most_frequent is for texts", "strategy")
+    if step.strategy != "most_frequent":  # what is filled in may be none of the values
+        facts = _without(facts, list(facts.missing))
     return replace(facts, missing=())
 
 
@@ -132,7 +137,7 @@ def _fitted(facts: Facts, step: Standardize | MinMaxScale) -> Facts:
     _refuse_codes(facts, step)
     if facts.missing:
         raise Misfit(f"column {facts.missing[0]!r} has missing values: Impute comes before {step.type}")
-    return facts.with_shape(facts.shape)
+    return replace(facts.with_shape(facts.shape), levels={})
 
 
 def _refuse_codes(facts: Facts, step: Preprocessor) -> None:
