@@ -199,7 +199,10 @@ def api(
 
 @app.command(rich_help_panel=OPERATE)
 def worker(
-    slots: Annotated[str | None, typer.Option(help="cpu=8,cuda:0=2 (default: one a core, one a GPU).")] = None,
+    slots: Annotated[
+        str | None,
+        typer.Option(help="cpu=8,cuda:0=2 (default: one a core, one a GPU); cuda:0+cuda:1=1 is for jobs over both."),
+    ] = None,
     queues: Annotated[str | None, typer.Option(help="`previews`: the process that answers dry runs.")] = None,
     labels: Annotated[str, typer.Option(help="What jobs may ask for, with commas: gpu-large,eu.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Only say whether this host's workers are alive.")] = False,
