@@ -75,7 +75,7 @@ ERRORS = [
 NO_SPECS = [
     ("{", "is not JSON: Expecting property name"),
     ("[1]", "holds no JSON object"),
-    ('{"a": {"b": 1, "b": 2}}', "the key 'b' stands twice"),
+    ('{"a": {"b": 1, "b": 2}}', "is not JSON: the key 'b' stands twice in one object"),
     ('{"a": NaN}', "is not JSON: NaN is no number"),
 ]
 
