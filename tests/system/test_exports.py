@@ -76,7 +76,8 @@ SENT = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if "rollback" in n else pytest.mark.slow) for n in SENT])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SENT)
 def test_a_job_as_it_was_sent(service: Service, name: str, tmp_path: Path) -> None:
     check(service, service.submit(SENT[name])["id"], tmp_path / "alone")
 
@@ -97,6 +98,7 @@ def test_uploaded_texts_with_word_vectors(service: Service, tmp_path: Path) -> N
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_that_was_paused_taken_up_and_given_other_epochs_then_forked(service: Service, tmp_path: Path) -> None:
     job_id = service.submit(LONG)["id"]
     until(lambda: len(service.epochs(job_id)) > 3)

@@ -37,7 +37,10 @@ def undisturbed(service: Service) -> dict[str, Any]:
     return job
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+ELSEWHERE = ("celery", "api", "redis")  # which the storm and the moments kill as well: in make test-all and make faults
+
+
+@pytest.mark.parametrize("victim", [pytest.param(v, marks=pytest.mark.slow if v in ELSEWHERE else ()) for v in VICTIMS])
 def test_a_kill_changes_nothing(service: Service, undisturbed: dict[str, Any], victim: str) -> None:
     job_id = service.submit(spec())["id"]
     while service.job(job_id)["progress"]["epoch"] < 4:

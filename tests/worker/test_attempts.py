@@ -145,6 +145,7 @@ def test_a_process_asleep_beyond_its_lease_writes_nothing_more(workers: Workers,
     compare(workers, golden, job_id)
 
 
+@pytest.mark.slow  # the storm cuts connections too
 def test_connections_lost_again_and_again(workers: Workers, golden: dict[str, Any]) -> None:
     """Backends are killed under the writes: what was committed without an answer is not written twice."""
     workers.start()
