@@ -120,3 +120,28 @@ def same(one: Result, other: Result) -> None:
     assert weights.keys() == expected.keys()
     for name, tensor in expected.items():
         assert torch.equal(weights[name], tensor), name
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_a_stop_inside_a_validation_that_draws_random_numbers(
+    config: dict[str, Any],
+    train: Train,
+    interrupted: Callable[[dict[str, Any], int], Result],
+    ema_decay: float | None,
+) -> None:
+    """FractionalMaxPool2d draws its regions in `eval()` too: the validation made again has to draw the same ones."""
+    config["training"] |= {"batch_size": 8, "ema_decay": ema_decay}  # 12 updates, then 3 batches of validation
+    config["phases"][0]["epochs"] = 2
+    config["model"]["layers"][2:] = [
+        {"type": "Reshape", "shape": [2, 2, 2]},
+        {"type": "Upsample", "scale_factor": 4, "mode": "bilinear"},
+        {"type": "FractionalMaxPool2d", "kernel_size": 2, "output_size": 5},
+        {"type": "Flatten"},
+        {"type": "Linear", "in_features": 50, "out_features": 3},
+    ]
+    whole = train(config)
+    for poll in range(13, 16 if ema_decay is None else 19):
+        run = {**config["run"], "directory": f"{config['run']['directory']}-{poll}"}
+        resumed = interrupted({**config, "run": run}, poll)
+        assert resumed.rows == whole.rows, poll
+        same(resumed, whole)

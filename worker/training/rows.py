@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from .data import Batch
 from .optimizers import learning_rates
+from .requests import StopRequested
+from .state import load_torch_random_state, torch_random_state
 from .updates import Objective
 
 if TYPE_CHECKING:
@@ -61,7 +63,15 @@ class EpochRows:
         return found
 
     def values(self) -> dict[str, Any]:
-        """What may be monitored: losses and the metrics that are numbers."""
+        """What may be monitored: losses and the metrics that are numbers. Raises StopRequested, as if nothing was."""
+        before = torch_random_state(self._trainer.device)  # some layers draw in `eval()` too
+        try:
+            return self._values()
+        except StopRequested:
+            load_torch_random_state(before, self._trainer.device)
+            raise
+
+    def _values(self) -> dict[str, Any]:
         trainer = self._trainer
         self.metrics = trainer.record.metrics.compute("train", self._last())
         values: dict[str, Any] = {"train_loss": trainer.record.loss.value}

@@ -69,12 +69,25 @@ def restore(trainer: "Trainer", tensors: dict[str, Tensor], metadata: dict[str, 
     return content
 
 
+def torch_random_state(device: torch.device) -> dict[str, Any]:
+    """torch's default generators, from which the layers draw."""
+    found = {"torch": torch.get_rng_state()}
+    if device.type == "cuda":
+        found["cuda"] = torch.cuda.get_rng_state(device)
+    return found
+
+
+def load_torch_random_state(state: dict[str, Any], device: torch.device) -> None:
+    torch.set_rng_state(state["torch"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
 def random_state(device: torch.device) -> dict[str, Any]:
     """Every generator that a forward pass could draw from."""
     version, words, gauss = random.getstate()
     kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    found = {
-        "torch": torch.get_rng_state(),
+    return torch_random_state(device) | {
         "python": [version, torch.tensor(words), gauss],
         "numpy": [
             str(kind),
@@ -84,16 +97,11 @@ def random_state(device: torch.device) -> dict[str, Any]:
             float(cached),
         ],
     }
-    if device.type == "cuda":
-        found["cuda"] = torch.cuda.get_rng_state(device)
-    return found
 
 
 def load_random_state(state: dict[str, Any], device: torch.device) -> None:
-    torch.set_rng_state(state["torch"])
+    load_torch_random_state(state, device)
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
     kind, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
