@@ -13,7 +13,7 @@ from tests.export.uploads import UPLOADS, known_of
 from worker.export.bundle import model_script
 from worker.export.prepared import prepared_of
 
-QUICK = ("lstm-bucket", "sparse-adam", "table", "idx", "together-sparse")
+QUICK = ("lstm-half", "sparse-adam", "table", "idx", "together-sparse")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in UPLOADS])

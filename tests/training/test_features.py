@@ -52,6 +52,16 @@ def gpt(config: Config) -> None:
     config["metrics"] = [{"type": "accuracy"}, {"type": "perplexity"}]
 
 
+def narrow_lstm(config: Config) -> None:
+    """oneDNN has an LSTM in float16 for few processors."""
+    config["model"]["layers"][:4] = [
+        {"type": "Reshape", "shape": [2, 2]},
+        {"type": "LSTM", "input_size": 2, "hidden_size": 8, "num_layers": 2, "dropout": 0.1, "batch_first": True},
+        {"type": "LastStep"},
+    ]
+    config["training"]["precision"] = "float16"
+
+
 def training(**settings: Any) -> Callable[[Config], None]:
     def change(config: Config) -> None:
         config["training"] |= settings
@@ -106,6 +116,7 @@ CHANGES: dict[str, Callable[[Config], None]] = {
     "ema": training(ema_decay=0.9),
     "bfloat16": training(precision="bfloat16"),
     "float16": training(precision="float16"),
+    "float16 LSTM": narrow_lstm,
     "no shuffle": training(shuffle=False, drop_last=True),
     "telemetry": training(telemetry=["groups"]),
     "steps": training(log_every_steps=4, validate_every_steps=6),

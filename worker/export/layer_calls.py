@@ -11,6 +11,8 @@ from worker.training.models import layers
 from .code import arguments, call, literal
 from .sources import source_of
 
+LSTM_IMPORTS = {"from collections.abc import Callable", "from typing import Any"}
+
 
 @dataclass
 class ModelSource:
@@ -26,6 +28,9 @@ def layer_call(layer: Component, found: ModelSource) -> str:
     kind: Any = layers.LAYERS[layer["type"]]
     own = kind in layers.OWN
     if own and (definition := source_of(kind)) not in found.definitions:
+        if kind is layers.LSTM:
+            found.imports |= LSTM_IMPORTS
+            found.definitions.append(source_of(layers.on_any_processor))
         found.definitions.append(definition)
     given = {key: value for key, value in layer.items() if key not in layers.NOT_ARGUMENTS}
     given = {k: tuple(v) if isinstance(v, list) and k not in ("dim", "dims") else v for k, v in given.items()}

@@ -15,6 +15,7 @@ IMPORTS = {
     "import os": r"os\.environ",
     "from collections import Counter": r"Counter\(",
     "from collections import OrderedDict": r"OrderedDict\(",
+    "from collections.abc import Callable": r"Callable\[",
     "from pathlib import Path": r"Path\(",
     "from typing import Any, NamedTuple": r"NamedTuple\b",
     "from typing import Any": r"Any\b",

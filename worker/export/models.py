@@ -6,12 +6,12 @@ from collections.abc import Callable
 from torch import nn
 
 from worker.training.config import Component
-from worker.training.models import gpt, lstm, mlp, resnet, transformer
+from worker.training.models import gpt, layers, lstm, mlp, resnet, transformer
 
 from .code import TAB, block, call, is_name, literal
 from .expressions import expression
 from .graphs import graph
-from .layer_calls import ModelSource, layer_call
+from .layer_calls import LSTM_IMPORTS, ModelSource, layer_call
 from .sources import constant_of, source_of
 
 
@@ -49,9 +49,9 @@ def residual(config: Component) -> ModelSource:
 
 
 def recurrent(config: Component) -> ModelSource:
-    imports = {"from torch.nn.utils.rnn import pack_padded_sequence"}
+    imports = LSTM_IMPORTS | {"from torch.nn.utils.rnn import pack_padded_sequence"}
     definition = source_of(lstm.LSTMClassifier, {**lstm.DEFAULTS, **config}).replace("    takes_lengths = True\n\n", "")
-    return ModelSource("LSTMClassifier()", [definition], imports)
+    return ModelSource("LSTMClassifier()", [source_of(layers.on_any_processor), definition], imports)
 
 
 def attentive(config: Component) -> ModelSource:

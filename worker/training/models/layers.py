@@ -1,16 +1,28 @@
 """The layers a Sequential or a Graph may name: torch.nn's own classes and a few shapes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
+def on_any_processor(lstm: Callable[[Any], Any], x: Any) -> Any:
+    """In float32 where autocast asks for a narrower kernel that oneDNN does not have for this processor."""
+    try:
+        return lstm(x)
+    except RuntimeError as error:
+        if "primitive descriptor" not in str(error):
+            raise
+    with torch.autocast("cpu", enabled=False):
+        return lstm(x.float())
+
+
 class LSTM(nn.LSTM):
     """torch's, returning the outputs alone."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        outputs: Tensor = super().forward(x)[0]
+        outputs: Tensor = on_any_processor(super().forward, x)[0]
         return outputs
 
 

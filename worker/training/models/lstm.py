@@ -11,6 +11,7 @@ from worker.training.config import Component
 from worker.training.errors import ConfigError
 
 from .facts import Facts
+from .layers import on_any_processor
 
 DEFAULTS = {
     "embedding_dim": 100,
@@ -48,7 +49,7 @@ class LSTMClassifier(nn.Module):
             lengths = lengths.clamp(min=1)
             embedded = self.dropout(self.embedding(tokens[:, : int(lengths.max())]))
             packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-            hidden = self.lstm(packed)[1][0]
+            hidden = on_any_processor(self.lstm, packed)[1][0]
         last = torch.cat((hidden[-2], hidden[-1]), 1) if self.lstm.bidirectional else hidden[-1]
         return self.fc(self.dropout(last))  # type: ignore[no-any-return]
 
