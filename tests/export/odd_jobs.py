@@ -104,6 +104,23 @@ ODD_JOBS: dict[str, Document] = {
     "graph-linear-warmup": changed(IMAGES, model=GRAPH, optimizer={"type": "AdamW", "lr": 0.01, "groups": [{"params": "(a|b)\\..*", "lr": 0.001, "betas": [0.8, 0.95]}]},
         scheduler={"type": "WarmupCosine", "warmup": 3, "min_factor": 0.05, "interval": "step"}, training={**TELL, "epochs": 2, "batch_size": 30, "accumulate_steps": 2}),
 }  # fmt: skip
+AVERAGED = [
+    {"type": kind, "average": average} for kind in ("f1", "recall") for average in ("macro", "weighted", "micro")
+]
+ANSWERS = {
+    "type": "inline",
+    "inputs": [[i % 7, i % 5 - 2.0] for i in range(60)],
+    "targets": [[i % 2, int(i % 7 > 3)] for i in range(60)],
+}
+ODD_JOBS |= {
+    "yes-and-no-averaged": changed(CANCER, metrics=[*AVERAGED, "precision", "f1", "auroc"], optimizer={"type": "Adam", "lr": 0.02}),
+    "probabilities": changed(CANCER, metrics=["accuracy", "f1", "auroc", "confusion_matrix"], loss={"type": "BCELoss"}, optimizer={"type": "Adam", "lr": 0.02},
+        model={"type": "Sequential", "layers": [{"type": "Linear"}, {"type": "Sigmoid"}]}),
+    "several-answers": changed(LINE, data__dataset=ANSWERS, metrics=["accuracy", *AVERAGED, "precision", "auroc", "confusion_matrix"], loss={"type": "BCEWithLogitsLoss"},
+        model={"type": "MLP", "hidden": [8]}, optimizer={"type": "Adam", "lr": 0.05}, training={**TELL, "batch_size": 12}),
+    "several-numbers": changed(LINE, data__dataset={**ANSWERS, "targets": [[i / 9, 40.0 * (i % 7), -i] for i in range(60)]}, metrics=["r2", "rmse", "mae"],
+        model={"type": "MLP", "hidden": [8]}, optimizer={"type": "Adam", "lr": 0.05}, training={**TELL, "batch_size": 12}),
+}  # fmt: skip
 TOGETHER = {"device": "cpu", "gpus": 3}
 ODD_JOBS |= {
     f"together-{name}": changed(ODD_JOBS[name], resources=TOGETHER)

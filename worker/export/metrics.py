@@ -2,27 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from worker.training.config import Component
-from worker.training.metrics import FOLD_BATCHES, FOLD_ELEMENTS, ON_LAST_EPOCH_ONLY, REGRESSION, names
+from worker.training.config import Config
+from worker.training.metrics import FOLD_BATCHES, FOLD_ELEMENTS, names
 
-from .code import block, call, literal
+from .code import block, literal
+from .metric_calls import NUMBERS, hits, of_answers, of_classes, of_numbers
 
 COUNTED = ("accuracy", "top_k_accuracy")
-CLASSES = {
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1Score",
-    "auroc": "AUROC",
-    "confusion_matrix": "ConfusionMatrix",
-}
-NUMBERS = {
-    "mae": "MeanAbsoluteError()",
-    "rmse": "MeanSquaredError(squared=False)",
-    "r2": "R2Score()",
-    "perplexity": "Perplexity()",
-}
 DOC = '"""Updated in folds of many batches, as the job\'s were: sums of floats depend on what is added first."""'
 
 
@@ -97,56 +84,37 @@ class MetricSource:
 
     def imports(self) -> Iterator[str]:
         used = sorted({made.partition("(")[0] for made, _ in self.folded.values()})
-        parts = {"classification": ("Binary", "Multiclass"), "regression": ("Mean", "R2"), "text": ("Perplexity",)}
+        parts = {"classification": ("Binary", "Multi"), "regression": ("Mean", "R2"), "text": ("Perplexity",)}
         for module, starts in parts.items():
             if kinds := [kind for kind in used if kind.startswith(starts)]:
                 yield f"from torchmetrics.{module} import {', '.join(kinds)}"
 
 
-def metric_source(
-    configs: list[Component], outputs: list[int], targets: list[int], targets_are_classes: bool, half: bool
-) -> MetricSource:
-    """`outputs` and `targets` are the shapes of one sample's; `half`: outputs come in a narrower type than float32."""
+def metric_source(config: Config, outputs: list[int], targets: list[int], targets_are_classes: bool) -> MetricSource:
+    """`outputs` and `targets` are the shapes of one sample's."""
     found = MetricSource()
+    half = config.training.precision != "float32"  # what the outputs come in
+    probabilities = config.loss is not None and config.loss["type"] == "BCELoss"
     binary = not outputs or outputs[-1] == 1 or not targets_are_classes
+    labels = len(outputs) == 1 and outputs[0] > 1 and not targets_are_classes  # several answers of yes and no
     last = len(outputs) > 1 and outputs[:-1] == targets  # [B, T, V]: the classes come last
-    width = 1 if binary else outputs[-1] if last else outputs[0]
-    if binary:
-        found.scores = "outputs.flatten(), targets.flatten().long()"
+    width = outputs[0] if labels else 1 if binary else outputs[-1] if last else outputs[0]
+    scores = "outputs.double().logit()" if probabilities else "outputs"
+    if labels:
+        found.scores = f"{scores}, targets.long()"
+    elif binary:
+        found.scores = f"{scores}.flatten(), targets.flatten().long()"
     elif len(outputs) > 1:
         flat = "outputs.flatten(0, -2)" if last else "outputs.movedim(1, -1).flatten(0, -2)"
         found.scores = f"{flat}, targets.flatten()"
-    for name, config in zip(names(configs), configs, strict=True):
-        if config["type"] in COUNTED:
-            text = hits(config, outputs, binary, last)
+    for name, metric in zip(names(config.metrics), config.metrics, strict=True):
+        if metric["type"] in COUNTED:
+            text = f"(outputs.flatten() > {0.5 if probabilities else 0}) == (y.flatten() >= 1)"
+            text = text if binary else hits(metric, outputs, last)
             found.hits[name] = text if half else text.replace(".float()", "")
+        elif metric["type"] in NUMBERS:
+            found.folded[name] = of_numbers(metric["type"], outputs)
         else:
-            found.folded[name] = folded(config, width)
-    found.simple = list(found.hits) == ["accuracy"] and len(outputs) < 2
+            found.folded[name] = of_answers(metric, width) if binary else of_classes(metric, width)
+    found.simple = list(found.hits) == ["accuracy"] and len(outputs) < 2 and not labels
     return found
-
-
-def hits(config: Component, outputs: list[int], binary: bool, last: bool) -> str:
-    """A tensor that says of each answer whether it is right."""
-    if binary:
-        return "(outputs.flatten() > 0) == (y.flatten() >= 1)"
-    axis = -1 if last else 1
-    k: Any = config.get("k", 5) if config["type"] == "top_k_accuracy" else 1
-    if k == 1:
-        return f"outputs.float().argmax({axis}) == y"
-    best = f"outputs.float().topk({min(k, outputs[axis if last else 0])}, {axis}).indices"
-    return f"({best} == y.unsqueeze({axis})).any({axis})"
-
-
-def folded(config: Component, width: int) -> tuple[str, str]:
-    """How torchmetrics' class is made, and what it is updated with."""
-    kind = config["type"]
-    if kind in NUMBERS:
-        seen = "outputs.flatten().double(), targets.flatten().double()"
-        made = f"{NUMBERS[kind]}.set_dtype(torch.float64)"
-        return made, seen if kind in REGRESSION else "scores.double()[None], classes[None]"
-    if width == 1:
-        return f"Binary{CLASSES[kind]}()", "scores.sigmoid(), classes"
-    seen = "scores.softmax(1), classes" if kind == "auroc" else "scores, classes"
-    average = [] if kind in ON_LAST_EPOCH_ONLY else [f"average={literal(config.get('average') or 'macro')}"]
-    return call(f"Multiclass{CLASSES[kind]}", [f"num_classes={width}", *average]), seen

@@ -112,7 +112,7 @@ def objective(resolution: Resolution, config: Config, data: DataSource) -> tuple
     if config.model["type"] == "GPT" or (made and data.dtype == "int64"):
         targets = outputs[:1] if len(outputs) == 2 else targets
     loss = loss_source(config.loss, outputs, targets, data.weights, config.device)
-    return loss, metric_source(config.metrics, outputs, targets, classes, config.training.precision != "float32")
+    return loss, metric_source(config, outputs, targets, classes)
 
 
 def range_test(outline: Outline) -> Iterator[str]:

@@ -12,157 +12,25 @@ from torch import Tensor
 
 from .config import Component
 from .errors import ConfigError
+from .measures import Accuracy, Metric, OfClasses, Perplexity, Regression
 
 FOLD_BATCHES = 64
 FOLD_ELEMENTS = 2**20
 ON_LAST_EPOCH_ONLY = {"confusion_matrix"}
 
 
-class Accuracy:
-    """The share of samples whose target is among the k highest outputs (one output: positive above logit 0)."""
-
-    def __init__(self, k: int = 1) -> None:
-        self.k, self.hits, self.total = k, 0, 0
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        if outputs.ndim == 1:
-            hits = (outputs > 0) == (targets > 0.5)
-        elif self.k == 1:
-            hits = outputs.argmax(1) == targets
-        else:
-            hits = (outputs.topk(min(self.k, outputs.shape[1]), 1).indices == targets[:, None]).any(1)
-        self.hits += int(hits.sum())
-        self.total += hits.numel()
-
-    def compute(self) -> float:
-        return self.hits / self.total
-
-    def state(self) -> Any:
-        return [self.hits, self.total]
-
-    def load(self, state: Any) -> None:
-        self.hits, self.total = state
-
-
-class FromTorchmetrics:
-    """A torchmetrics metric, made when the number of outputs is known."""
-
-    def __init__(self, make: Callable[[int], Any]) -> None:
-        self._make = make
-        self._metric: Any = None
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        self._ready(1 if outputs.ndim == 1 else outputs.shape[1], outputs.device).update(outputs, targets)
-
-    def _ready(self, width: int, device: torch.device) -> Any:
-        if self._metric is None:
-            self._width = width
-            self._metric = self._make(width).to(device)
-            # Each process of a training has seen all samples: there is nothing to bring together.
-            self._metric.sync_on_compute = self._metric._to_sync = False
-        return self._metric
-
-    def compute(self) -> Any:
-        assert self._metric is not None
-        return self._metric.compute().tolist()
-
-    def state(self) -> Any:
-        if self._metric is None:
-            return None
-        values = {name: getattr(self._metric, name) for name in self._metric._defaults}
-        return [self._width, self._metric._update_count, values]
-
-    def load(self, state: Any) -> None:
-        if state is None:
-            return
-        width, count, values = state
-        metric = self._ready(width, torch.device("cpu"))
-        for name, value in values.items():
-            setattr(metric, name, value)
-        metric._update_count = count
-        metric._computed = None
-
-
-Metric = Accuracy | FromTorchmetrics
-
-
-class _OfClasses(FromTorchmetrics):
-    """Sees probabilities where they matter: torchmetrics would take a fold of logits between 0 and 1 for them."""
-
-    def __init__(self, make: Callable[[int], Any], *, ranks: bool) -> None:
-        super().__init__(make)
-        self._ranks = ranks
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        if outputs.ndim == 1:
-            outputs = outputs.sigmoid()
-        elif self._ranks:
-            outputs = outputs.softmax(1)
-        super().update(outputs, targets)
-
-
-def _classification(name: str) -> Callable[[Component], Metric]:
-    """torchmetrics' Binary... for one output, Multiclass... for more."""
-
-    def build(config: Component) -> Metric:
-        def make(width: int) -> Any:
-            from torchmetrics import classification  # a second of import that accuracy does not need
-
-            if width == 1:
-                return getattr(classification, f"Binary{name}")()
-            arguments = {} if name == "ConfusionMatrix" else {"average": config.get("average") or "macro"}
-            return getattr(classification, f"Multiclass{name}")(num_classes=width, **arguments)
-
-        return _OfClasses(make, ranks=name == "AUROC")
-
-    return build
-
-
-class _Regression(FromTorchmetrics):
-    """Over all numbers alike, summed in float64."""
-
-    def __init__(self, name: str, **arguments: Any) -> None:
-        super().__init__(lambda width: getattr(_torchmetrics(), name)(**arguments).set_dtype(torch.float64))
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        flat = outputs.flatten().double()
-        super().update(flat, targets.flatten().double())
-
-
-class _Perplexity(FromTorchmetrics):
-    """exp of the mean negative log likelihood, summed in float64."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda width: _text().Perplexity().set_dtype(torch.float64))
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
-        self._ready(outputs.shape[1], outputs.device).update(outputs.double()[None], targets[None])
-
-
-def _torchmetrics() -> Any:
-    from torchmetrics import regression
-
-    return regression
-
-
-def _text() -> Any:
-    from torchmetrics import text
-
-    return text
-
-
 METRICS: dict[str, Callable[[Component], Metric]] = {
     "accuracy": lambda config: Accuracy(),
     "top_k_accuracy": lambda config: Accuracy(int(config.get("k", 5))),
-    "precision": _classification("Precision"),
-    "recall": _classification("Recall"),
-    "f1": _classification("F1Score"),
-    "auroc": _classification("AUROC"),
-    "confusion_matrix": _classification("ConfusionMatrix"),
-    "mae": lambda config: _Regression("MeanAbsoluteError"),
-    "rmse": lambda config: _Regression("MeanSquaredError", squared=False),
-    "r2": lambda config: _Regression("R2Score"),
-    "perplexity": lambda config: _Perplexity(),
+    "precision": lambda config: OfClasses("Precision", config.get("average")),
+    "recall": lambda config: OfClasses("Recall", config.get("average")),
+    "f1": lambda config: OfClasses("F1Score", config.get("average")),
+    "auroc": lambda config: OfClasses("AUROC", config.get("average")),
+    "confusion_matrix": lambda config: OfClasses("ConfusionMatrix", None),
+    "mae": lambda config: Regression("MeanAbsoluteError"),
+    "rmse": lambda config: Regression("MeanSquaredError", squared=False),
+    "r2": lambda config: Regression("R2Score", by_column=True),
+    "perplexity": lambda config: Perplexity(),
 }
 REGRESSION = {"mae", "rmse", "r2"}
 
@@ -181,7 +49,8 @@ def names(configs: list[Component]) -> list[str]:
 class MetricSet:
     """The metrics of one part over one epoch."""
 
-    def __init__(self, configs: list[Component]) -> None:
+    def __init__(self, configs: list[Component], loss: Component | None = None) -> None:
+        self._probabilities = loss is not None and loss["type"] == "BCELoss"
         for index, config in enumerate(configs):
             if config["type"] not in METRICS:
                 raise ConfigError(f"/metrics/{index}", f"unknown metric {config['type']}")
@@ -213,7 +82,8 @@ class MetricSet:
             return
         outputs, targets = (torch.cat(column) for column in zip(*self._waiting, strict=True))
         self._waiting, self._elements = [], 0
-        as_classes = _class_layout(outputs.float(), targets)
+        scores = outputs.double().logit() if self._probabilities else outputs.float()
+        as_classes = _class_layout(scores, targets)
         for config, metric in zip(self._configs, self._metrics.values(), strict=True):
             metric.update(*((outputs.float(), targets) if config["type"] in REGRESSION else as_classes))
 
@@ -241,7 +111,10 @@ class MetricSet:
 
 
 def _class_layout(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores [N] for a binary answer or [N, C], and targets [N]: tokens and pixels count as samples."""
+    """Scores [N, C] and targets [N], tokens and pixels counted as samples; of yes and no [N], or [N, L] where each
+    sample has several answers."""
+    if targets.is_floating_point() and outputs.ndim == 2 and outputs.shape[1] > 1:
+        return outputs, targets.long()
     if outputs.ndim == 1 or outputs.shape[-1] == 1 or targets.is_floating_point():
         return outputs.flatten(), targets.flatten().long()
     if outputs.ndim == 2:

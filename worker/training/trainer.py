@@ -47,7 +47,7 @@ class Trainer:
         if not world.leads:
             torch.manual_seed(process_seed(config.seed, world.rank))
         self.progress = Progress()
-        self.record = EpochRecord(MetricSet(config.metrics), world)
+        self.record = EpochRecord(MetricSet(config.metrics, config.loss), world)
         has_validation = self.data is not None and self.data.validation is not None
         self.tracking = Tracking(config, has_validation)
         self._check_plateau_monitors(has_validation)
@@ -220,7 +220,7 @@ class Trainer:
             if not whole:
                 self.heed()
 
-        metrics = MetricSet(self.config.metrics)
+        metrics = MetricSet(self.config.metrics, self.config.loss)
         size = self.config.training.batch_size
         model, objective = model or self.learner.model, objective or self.learner.objective
         return evaluate(model, objective, part, size, metrics, between, self.world), metrics

@@ -22,6 +22,8 @@ MAX_METADATA = 16
 # What batches are made of: without data there are none.
 BATCH_KEYS = ("batch_size", "shuffle", "drop_last", "accumulate_steps")
 
+ANSWERS = {"class": "classes", "binary": "answers of yes and no", "number": "numbers", "labels": "lists of classes"}
+
 
 class JobSpec(Section):
     """One training job. The document it was read from is kept as sent; this is its meaning."""
@@ -140,7 +142,7 @@ def _phases(spec: JobSpec) -> Iterator[Complaint]:
 
 
 def _metrics(spec: JobSpec) -> Iterator[Complaint]:
-    keys = metric_names(spec.metrics)
+    keys = metric_names(spec.metrics, spec.loss)
     for key, times in Counter(keys).items():
         if times > 1:
             yield Complaint(("metrics", len(keys) - 1 - keys[::-1].index(key)), f"{key} is named twice")
@@ -148,12 +150,13 @@ def _metrics(spec: JobSpec) -> Iterator[Complaint]:
         if spec.loss is None:
             if not spec.model.trains_on_data:
                 yield Complaint(("metrics", index), f"there is nothing to measure with a {spec.model.type}")
-        elif metric.target != spec.loss.target and (metric.target, spec.loss.target) != ("class", "binary"):
-            kinds = {"class": "classes", "number": "numbers", "binary": "two classes", "labels": "lists of classes"}
-            yield Complaint(
-                ("metrics", index),
-                f"{metric.type} is for {kinds[metric.target]}, {spec.loss.type} for {kinds[spec.loss.target]}",
-            )
+        elif spec.loss.target not in metric.measures:
+            wanted = " and ".join(ANSWERS[target] for target in ANSWERS if target in metric.measures)
+            detail = f"{metric.type} is for {wanted}, {spec.loss.type} for {ANSWERS[spec.loss.target]}"
+            yield Complaint(("metrics", index), detail)
+        elif getattr(metric, "average", None) == "binary" and spec.loss.target != "binary":
+            detail = f"binary is for {ANSWERS['binary']}, {spec.loss.type} for {ANSWERS[spec.loss.target]}"
+            yield Complaint(("metrics", index, "average"), detail)
 
 
 def possible_groups(stage: Stage) -> set[int] | None:

@@ -1,16 +1,21 @@
 """Metrics of the epoch rows: each a name or `{"type": name, ...}`."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from app.jobs.spec.base import Component, Count, Table
+from app.jobs.spec.losses import Loss, Target
 
 
 class Metric(Component):
-    target: ClassVar[Literal["class", "number"]] = "class"
+    measures: ClassVar[frozenset[Target]] = frozenset({"class", "binary"})
     is_number: ClassVar[bool] = True  # whether a monitor can follow it
+
+    def arguments(self, loss: Loss | None) -> dict[str, Any]:
+        """All but the type, with what the loss decides filled in."""
+        return self.model_dump(mode="json", exclude={"type"})
 
 
 class Accuracy(Metric):
@@ -23,11 +28,18 @@ class TopKAccuracy(Metric):
     type: Literal["top_k_accuracy"] = "top_k_accuracy"
     k: Annotated[Count, Field(le=100_000)] = 5
 
+    measures = frozenset({"class"})
+
 
 class _Averaged(Metric):
-    """Over classes: `macro` the plain mean, `weighted` by their samples, `micro` over samples."""
+    """Over classes, or over the columns of yes and no: `macro` the plain mean, `weighted` by their samples, `micro`
+    over samples. `binary` is of the answer yes alone: the default where the loss is for yes and no; else `macro`."""
 
-    average: Literal["macro", "micro", "weighted"] = "macro"
+    average: Literal["binary", "macro", "micro", "weighted"] | None = None
+
+    def arguments(self, loss: Loss | None) -> dict[str, Any]:
+        of_yes = loss is not None and loss.target == "binary"
+        return {"average": self.average or ("binary" if of_yes else "macro")}
 
 
 class Precision(_Averaged):
@@ -60,23 +72,25 @@ class Perplexity(Metric):
 
     type: Literal["perplexity"] = "perplexity"
 
+    measures = frozenset({"class"})
+
 
 class MeanAbsoluteError(Metric):
     type: Literal["mae"] = "mae"
 
-    target = "number"
+    measures = frozenset({"number"})
 
 
 class RootMeanSquaredError(Metric):
     type: Literal["rmse"] = "rmse"
 
-    target = "number"
+    measures = frozenset({"number"})
 
 
 class R2(Metric):
     type: Literal["r2"] = "r2"
 
-    target = "number"
+    measures = frozenset({"number"})
 
 
 METRICS = Table("metric", shorthand=True)
@@ -95,12 +109,12 @@ METRICS.add(
 )
 
 
-def metric_names(metrics: Sequence[Metric]) -> list[str]:
+def metric_names(metrics: Sequence[Metric], loss: Loss | None) -> list[str]:
     """Their names in the rows, after `train_` or `validation_`: the type, and what tells a second of one type apart."""
     names: list[str] = []
     for metric in metrics:
         name = metric.type
         if name in names:
-            name = "_".join([name, *(str(value) for value in metric.model_dump(exclude={"type"}).values())])
+            name = "_".join([name, *(str(value) for value in metric.arguments(loss).values())])
         names.append(name)
     return names

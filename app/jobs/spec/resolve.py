@@ -86,7 +86,7 @@ def spec_sha256(resolved: dict[str, Any]) -> str:
 def monitors(spec: JobSpec, work: Plan) -> list[str]:
     """The numbers of the epoch rows that can be watched."""
     parts = ["train", *(["validation"] if work.counts.validation else [])]
-    named = zip(metric_names(spec.metrics), spec.metrics, strict=True)
+    named = zip(metric_names(spec.metrics, spec.loss), spec.metrics, strict=True)
     names = ["loss", *(name for name, metric in named if metric.is_number)]
     averaged = ["ema_validation_loss"] if work.counts.validation and spec.training.ema_decay is not None else []
     return [f"{part}_{name}" for part in parts for name in names] + averaged
@@ -118,6 +118,7 @@ def _document(spec: JobSpec, work: Plan, device: str) -> dict[str, Any]:
             del document[key]
         for key in BATCH_KEYS:
             del document["training"][key]
+    document["metrics"] = [{"type": metric.type, **metric.arguments(spec.loss)} for metric in spec.metrics]
     document["resources"]["device"] = device
     checkpoint = document["checkpoint"]
     if all(checkpoint[key] is None for key in ("every_epochs", "every_steps", "every_seconds")):
