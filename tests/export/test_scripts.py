@@ -54,7 +54,8 @@ QUICK = {
     "digits-cnn-adam", "clip-accumulate-ema", "early-stopping", "one-cycle-by-step", "range-test", "float16", "phases",
     "inline-lbfgs-accumulated", "quadratic-lr0.01-momentum0.9", "cnn-mixup", "rnn", "gpt", "graph", "lbfgs-tells-all",
     "together-dropout-ema", "together-lbfgs", "together-rollback-logged-keep-best",
-    "classes-all-metrics", "rollback-logged-keep-best", "regression-metrics-plateau", "draws-in-validation", "several-answers",
+    "classes-all-metrics", "rollback-logged-keep-best", "regression-metrics-plateau", "draws-in-validation",
+    "several-answers",
 }  # fmt: skip
 
 
