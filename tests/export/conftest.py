@@ -117,6 +117,7 @@ def run(
     rows, steps = ([*newest(reports, kind).values()] for kind in ("epoch", "step"))
     events = [report["event"] for report in reports if report["type"] == "event"]
     path = folder / "job" / last
+    rows = [{key: value for key, value in row.items() if key != "step"} for row in rows]  # as the API has them
     return Ran(resolved, resolution, config, prepared, rows, steps, words(reports[-1]), path, events)
 
 

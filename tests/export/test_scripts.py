@@ -70,8 +70,8 @@ def test_csv(tmp_path: Path) -> None:
     ran = run(IRIS, tmp_path)
     exported(ran, tmp_path / "alone")
     head, *lines = alone(tmp_path / "alone", "train.py", "--csv").splitlines()
-    assert head.split(",")[:4] == ["epoch", "phase", "step", "train_loss"]
-    assert [float(line.split(",")[3]) for line in lines] == [row["train_loss"] for row in ran.rows]
+    assert head.split(",")[:4] == ["epoch", "phase", "train_loss", "validation_loss"]
+    assert [float(line.split(",")[2]) for line in lines] == [row["train_loss"] for row in ran.rows]
 
 
 HOSTILE = ('"""\nimport os; os.system("x")\n"""', "\\", "a\x00b", "name # \u2028 x", "'; import os #")

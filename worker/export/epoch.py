@@ -21,7 +21,7 @@ def training(outline: Outline) -> Iterator[str]:
 
 def state(outline: Outline) -> Iterator[str]:
     """What is carried from epoch to epoch."""
-    yield "step = 0"
+    yield from ["step = 0"] * outline.counts_steps
     if outline.closure:
         yield "norm = torch.tensor(0.0)"
     if outline.config.training.early_stopping is not None:

@@ -124,6 +124,10 @@ class Outline:
         return [every for every in (training.log_every_steps, training.validate_every_steps) if every]
 
     @property
+    def counts_steps(self) -> bool:
+        return bool(self.logged) or self.last_step is not None
+
+    @property
     def tells_all(self) -> bool:
         """Whether there is more to print than the rows of the epochs."""
         return bool(self.logged) or self.test

@@ -74,7 +74,7 @@ def copied(outline: Outline) -> Iterator[tuple[str, str]]:
 
 def carried(outline: Outline) -> list[str]:
     """The script's variables that go back as they are."""
-    names = ["epoch", "step"]
+    names = ["epoch", *["step"] * outline.counts_steps]
     names += ["optimizer", "scheduler", "phase", "by_step", "monitor"] if outline.several else []
     names += ["best", "waited"] * (outline.config.training.early_stopping is not None)
     names += ["record", "best_weights"] * outline.keeps_best

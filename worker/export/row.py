@@ -9,7 +9,7 @@ from .outline import Outline
 
 
 def row(outline: Outline) -> Iterator[str]:
-    values = {"epoch": "epoch", "phase": "phase" if outline.several else "0", "step": "step"}
+    values = {"epoch": "epoch", "phase": "phase" if outline.several else "0"}
     values |= {"train_loss": "total / samples", "validation_loss": "None"}
     values |= {"metrics": outline.metrics.result("samples", "train_")}
     values |= {"learning_rates": "rates", "gradient_norm": "norm.item()", "samples": "samples"}

@@ -74,7 +74,7 @@ def after_update(outline: Outline) -> Iterator[str]:
         yield from (GUARDED if outline.several else ["scheduler.step()"])
     if outline.config.training.ema_decay is not None:
         yield "averaged.update_parameters(model)"
-    yield "step += 1"
+    yield from ["step += 1"] * outline.counts_steps
     if outline.range_test:
         way = f"len(curve) > 1 and curve[-1] > {GIVEN_WAY} * min(curve)"
         given_way = f"given_way = not math.isfinite(curve[-1]) or ({way})"
