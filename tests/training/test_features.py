@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from .conftest import Result, Train
 from .test_resume import same
@@ -361,3 +361,25 @@ def test_lengths_and_buckets_reach_the_lstm(
     again = interrupted({**config, "run": {**config["run"], "directory": str(tmp_path / "again")}}, 8)
     assert again.rows == whole.rows
     same(again, whole)
+
+
+def test_probabilities_that_are_none(config: Config, train: Train) -> None:
+    """torch stops at them, and at NaN: the one is the spec's fault, the other a training that has diverged."""
+    config["data"]["file"] = _of_two_classes(config["data"]["file"])
+    config["loss"], config["metrics"] = {"type": "BCELoss"}, []
+    config["model"]["layers"][-1]["out_features"] = 1
+    config["model"]["layers"].append({"type": "Softplus"})
+    end = train(config).end
+    error = end["error"]
+    assert (error["code"], error["detail"]["errors"][0]["pointer"]) == ("invalid_spec", "/loss/type")
+    assert "let it end in Sigmoid" in error["message"]
+    config["model"]["layers"][-1] = {"type": "Sigmoid"}
+    assert train(config).end["outcome"] == "succeeded"
+    config["phases"][0]["optimizer"] = {"type": "SGD", "lr": 1e30, "momentum": 0.9, "weight_decay": 1.0}
+    assert train(config).end["error"]["code"] == "diverged"
+
+
+def _of_two_classes(file: str) -> str:
+    tensors = {key: (t > 0).float() if key.endswith("targets") else t for key, t in load_file(file).items()}
+    save_file(tensors, f"{file}-2")
+    return f"{file}-2"

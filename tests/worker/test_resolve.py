@@ -256,3 +256,20 @@ def test_the_batch_taken_for_the_time_is_a_warning() -> None:
     layers[1]["batch_first"] = True
     document = changed(SEQUENTIAL, {"/model/layers": [*layers, {"type": "Linear"}]})
     assert dry_run(resolved(document))["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "pointer"),
+    [
+        ("CrossEntropyLoss", {"type": "Softmax", "dim": 1}, "/loss/type"),
+        ("CrossEntropyLoss", {"type": "Tanh"}, None),
+        ("NLLLoss", {"type": "LogSoftmax", "dim": 1}, None),
+        ("NLLLoss", {"type": "LogSoftmax", "dim": 0}, "/model/layers/4/dim"),
+    ],
+)
+def test_a_last_layer_that_the_loss_does_not_expect_is_a_warning(
+    loss: str, last: dict[str, Any], pointer: str | None
+) -> None:
+    ends = [*SEQUENTIAL["model"]["layers"], last, {"type": "Flatten"}]
+    document = changed(SEQUENTIAL, {"/model/layers": ends, "/loss": {"type": loss}})
+    assert [warning["pointer"] for warning in dry_run(resolved(document))["warnings"]] == [pointer] * bool(pointer)

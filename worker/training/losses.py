@@ -1,5 +1,6 @@
 """Losses: the table, and how a batch's outputs and targets are brought to the shapes a loss expects."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -48,9 +49,10 @@ def build(config: Component, device: torch.device) -> LossFunction:
         if arguments[key] is not None:
             arguments[key] = torch.as_tensor(arguments[key], dtype=torch.float32, device=device)
     try:
-        mean, each = LOSSES[kind](**arguments), LOSSES[kind](**{**arguments, "reduction": "none"})
+        modules = [LOSSES[kind](**arguments), LOSSES[kind](**{**arguments, "reduction": "none"})]
     except (TypeError, ValueError) as error:
         raise ConfigError("/loss", str(error)) from error
+    mean, each = map(_of_probabilities, modules) if kind == "BCELoss" else modules
     shape = _to_class_indices if kind in CLASS_LOSSES else _to_labels if kind in LABEL_LOSSES else _to_floats
 
     def loss(outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -61,6 +63,26 @@ def build(config: Component, device: torch.device) -> LossFunction:
         losses: Tensor = each(outputs, targets).reshape(len(weights), -1).mean(1)
         # the weighted mean, as torch's class weights have it; nothing where no sample of the batch counts
         return (losses * weights).sum() / weights.sum().clamp(min=SMALLEST)
+
+    return loss
+
+
+def _of_probabilities(function: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    """torch refuses what is not between 0 and 1, NaN as well: a training that has diverged. Raises ConfigError."""
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        try:
+            result: Tensor = function(outputs, targets)
+            return result
+        except RuntimeError as error:
+            if "between 0 and 1" not in str(error):
+                raise
+        if outputs.isnan().any():
+            lost = outputs * math.nan
+            return lost if function.reduction == "none" else lost.mean()
+        low, high = outputs.min().item(), outputs.max().item()
+        detail = f"BCELoss takes probabilities, and the model's outputs go from {low:.3g} to {high:.3g}"
+        raise ConfigError("/loss/type", f"{detail}: let it end in Sigmoid, or take BCEWithLogitsLoss")
 
     return loss
 

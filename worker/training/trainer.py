@@ -165,18 +165,17 @@ class Trainer:
         failpoints.reach("step")
         limit = self.config.training.max_seconds
         late = limit is not None and self.progress.seconds + self.record.since_tick() >= limit
-        wanted, due, over = self.world.agree(REQUESTS.index(self.requests.wanted), self.saving.clock_is_due, late)
-        if (request := REQUESTS[wanted]) is not None:
-            raise StopRequested(request)
+        due, over = self.heed(self.saving.clock_is_due, late)
         self.saving.after_update(bool(due))
         if over:
             self.tracking.stopped = {"reason": "max_seconds", "epoch": self.progress.epoch}
 
-    def heed(self) -> None:
-        """Leave the loop if that was asked for. Raises StopRequested."""
-        wanted = self.world.agree(REQUESTS.index(self.requests.wanted))[0]
+    def heed(self, *leaders: int) -> list[int]:
+        """Leave the loop if that was asked for; else the leader's values. Raises StopRequested."""
+        wanted, *values = self.world.agree(REQUESTS.index(self.requests.wanted), *leaders)
         if (request := REQUESTS[wanted]) is not None:
             raise StopRequested(request)
+        return values
 
     def close_epoch(self) -> None:
         """Validate, step the schedule, write the row, keep what is best."""

@@ -7,7 +7,7 @@ from pydantic import Field, create_model
 
 from app.jobs.spec.activations import Layer, LayerName
 from app.jobs.spec.base import Complaint, Integer, Table
-from app.jobs.spec.layers import LAYERS
+from app.jobs.spec.layers import KEEPS_VALUES, LAYERS
 from app.jobs.spec.model import Model
 
 INPUT = "x"
@@ -56,6 +56,14 @@ class Graph(Model):
     output: LayerName
 
     parameter_names = ("{name}.weight", "{name}.bias")
+
+    @property
+    def ends_in(self) -> str:
+        nodes = {node.name: node for node in self.nodes}
+        last = nodes[self.output]
+        while last.type in KEEPS_VALUES and (source := last.inputs[0]) in nodes:  # type: ignore[attr-defined]
+            last = nodes[source]
+        return last.type
 
     def rules(self) -> Iterator[Complaint]:
         known = {INPUT}

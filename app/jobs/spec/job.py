@@ -49,6 +49,7 @@ class JobSpec(Section):
         yield from _data_or_function(self)
         yield from _phases(self)
         yield from _metrics(self)
+        yield from _loss(self)
         for stage in self.stages():
             if stage.scheduler is not None and stage.in_force is not None:
                 path = (*stage.path, "scheduler")
@@ -157,6 +158,14 @@ def _metrics(spec: JobSpec) -> Iterator[Complaint]:
         elif getattr(metric, "average", None) == "binary" and spec.loss.target != "binary":
             detail = f"binary is for {ANSWERS['binary']}, {spec.loss.type} for {ANSWERS[spec.loss.target]}"
             yield Complaint(("metrics", index, "average"), detail)
+
+
+def _loss(spec: JobSpec) -> Iterator[Complaint]:
+    if spec.loss is not None and spec.loss.type == "BCELoss" and spec.model.ends_in in ("Linear", "Bilinear"):
+        detail = (
+            f"BCELoss takes probabilities, and the model ends in {spec.model.ends_in}: BCEWithLogitsLoss takes logits"
+        )
+        yield Complaint(("loss", "type"), detail)
 
 
 def possible_groups(stage: Stage) -> set[int] | None:

@@ -108,6 +108,8 @@ class EmbeddingBag(_Embedding):
             yield Complaint(("scale_grad_by_freq",), "cannot be true with mode max")
 
 
+KEEPS_VALUES = {"Identity", "Flatten", "Unflatten", "Reshape", "Permute", "LastStep"}
+"""Layers that change the shape alone."""
 LAYERS = Table("layer")
 LAYERS.add(
     Identity,

@@ -50,3 +50,8 @@ class Model(Component):
     trains_on_data: ClassVar[bool] = True
     # What patterns are matched with: the contract's names, `{i}` counting from 0.
     parameter_names: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def ends_in(self) -> str:
+        """The type of the layer that the outputs' values come from."""
+        return "Linear"

@@ -10,7 +10,7 @@ from app.formulas import MAX_LENGTH, WORDS, FormulaError, learns, names_in, pars
 from app.jobs.spec.activations import Layer
 from app.jobs.spec.base import Complaint, Number, Table
 from app.jobs.spec.graph import Graph
-from app.jobs.spec.layers import LAYERS
+from app.jobs.spec.layers import KEEPS_VALUES, LAYERS
 from app.jobs.spec.model import Model
 from app.jobs.spec.ready_made import CNN, GPT, MLP, LSTMClassifier, ResNet, TransformerClassifier
 
@@ -23,6 +23,10 @@ class Sequential(Model):
     layers: Annotated[list[Annotated[Layer, LAYERS]], Field(min_length=1, max_length=MAX_LAYERS)]
 
     parameter_names = ("{i}.weight", "{i}.bias", "{name}.weight", "{name}.bias")
+
+    @property
+    def ends_in(self) -> str:
+        return next((layer.type for layer in reversed(self.layers) if layer.type not in KEEPS_VALUES), "Identity")
 
     def rules(self) -> Iterator[Complaint]:
         names = [layer.name or str(index) for index, layer in enumerate(self.layers)]

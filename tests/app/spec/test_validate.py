@@ -212,6 +212,12 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "/metrics/0",
         "perplexity is for classes, BCEWithLogitsLoss for answers of yes and no",
     ),
+    (
+        IRIS,
+        {"/data/dataset": "breast_cancer", "/loss": {"type": "BCELoss"}},
+        "/loss/type",
+        "ends in Linear: BCEWithLogitsLoss takes logits",
+    ),
     (IRIS, {"/metrics": ["r2"]}, "/metrics/0", "r2 is for numbers, CrossEntropyLoss for classes"),
     (IRIS, {"/metrics": ["acuracy"]}, "/metrics/0", "did you mean 'accuracy'"),
     (IRIS, {"/training/epochs": 1_000_001}, "/training/epochs", "1000000"),
