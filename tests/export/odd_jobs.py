@@ -1,6 +1,8 @@
 # ruff: noqa: E501 (a job is a line)
 """Combinations that nobody would think of, over optimizers, schedules, losses, phases, metrics and data."""
 
+import itertools
+
 from tests.export.jobs import GRAPH, IMAGES, IRIS, LABELS, LINE, RULE, TOKENS, Document, changed
 
 TELL = {"epochs": 4, "batch_size": 16, "telemetry": ["groups"], "log_every_steps": 5, "validate_every_steps": 7}
@@ -81,6 +83,14 @@ ODD_JOBS: dict[str, Document] = {
     "lbfgs-tells-all": changed(LINE, optimizer={"type": "LBFGS", "lr": 0.3, "max_iter": 3, "history_size": 4}, training={**TELL, "accumulate_steps": 2, "batch_size": 4, "clip": {"type": "value", "clip_value": 0.05}}, metrics=["mae"]),
     "lbfgs-function": {"model": {"type": "Function", "expression": "(x - 1) ** 2 + 0.5 * cos(3 * y)", "initial": {"x": 2.0, "y": 1.0}}, "optimizer": {"type": "LBFGS", "lr": 0.5},
         "training": {"epochs": 5, "telemetry": ["groups"], "log_every_steps": 2}},
+    "function-of-words-that-a-module-has": {"model": {"type": "Function", "expression": "forward ** 2 + 2 * training ** 2 + (half - T_destination) ** 2 + _compiled ** 2 + torch ** 2",
+        "initial": {"forward": 1.0, "training": 2.0, "half": 0.5, "T_destination": 3.0, "_compiled": 1.0, "torch": -1.0}}, "training": {"epochs": 4, "telemetry": ["groups"]},
+        "optimizer": {"type": "Adam", "lr": 0.1, "groups": [{"params": "forward|half", "lr": 0.2}]}},
+    "rule-of-words-that-its-class-uses": changed(IRIS, optimizer={"type": "UpdateRule", "lr": 0.05, "hyperparameters": {"closure": 0.5, "loss": 0.5, "self": 1.0, "self_": 0.1, "_self": 0.2},
+        "state": {"weight": 0.0, "_1": 0.0, "_": 0.0, "__debug__": 0.0}, "update": ["weight = closure * weight + loss * grad", "_1 = _1 + grad", "_ = _ + self", "__debug__ = _1 / _",
+        "float = self_ * noise + _self * __debug__", "param = param - lr * self * (weight + float)"]}),
+    "graph-of-words-that-its-class-uses": changed(IRIS, model={"type": "Graph", "output": "out", "nodes": [
+        {"name": name, "type": "Linear", "out_features": 3, "inputs": [before]} for before, name in itertools.pairwise(["x", "self", "self_", "__x", "torch_", "torch", "takes_lengths", "out"])]}),
     "draws-in-validation": changed(IMAGES, model=HEADS, training={**TELL, "epochs": 2, "batch_size": 40, "ema_decay": 0.8}, data__split={"train": 120, "validation": 40, "test": 40}),
     "nesterov-foreach-values": changed(IRIS, optimizer={"type": "SGD", "lr": 0.05, "momentum": 0.9, "nesterov": True, "foreach": True}, training={**TELL, "clip": {"type": "value", "clip_value": 0.02}, "accumulate_steps": 3, "l1": 0.001}),
     "nesterov-foreach": changed(IRIS, optimizer={"type": "SGD", "lr": 0.05, "momentum": 0.9, "nesterov": True, "foreach": True}),

@@ -54,6 +54,7 @@ QUICK = {
     "digits-cnn-adam", "clip-accumulate-ema", "early-stopping", "one-cycle-by-step", "range-test", "float16", "phases",
     "inline-lbfgs-accumulated", "quadratic-lr0.01-momentum0.9", "cnn-mixup", "rnn", "gpt", "graph", "lbfgs-tells-all",
     "together-dropout-ema", "together-lbfgs", "together-rollback-logged-keep-best",
+    "function-of-words-that-a-module-has", "rule-of-words-that-its-class-uses", "graph-of-words-that-its-class-uses",
     "classes-all-metrics", "rollback-logged-keep-best", "regression-metrics-plateau", "draws-in-validation",
     "several-answers",
 }  # fmt: skip

@@ -5,9 +5,11 @@ import keyword
 import math
 import pprint
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from textwrap import indent
 from typing import Any
+
+from torch import nn
 
 WIDTH = 110
 TAB = "    "
@@ -40,6 +42,22 @@ def table(value: Any) -> str:
 def is_name(text: str) -> bool:
     """Whether a text may stand in source as a name."""
     return NAME.fullmatch(text) is not None and not keyword.iskeyword(text)
+
+
+def is_attribute(name: str) -> bool:
+    """Whether `self.name` in a module's source is that very part: none that every module has, none that is mangled."""
+    return is_name(name) and not name.startswith("_") and not hasattr(nn.Module(), name)
+
+
+def variables(names: Collection[str], taken: Collection[str]) -> dict[str, str]:
+    """What each name is called in the source: itself where it may be, never a `taken` name, no two alike."""
+    found: dict[str, str] = {}
+    for name in names:
+        called = name
+        while not is_name(called) or called in {"__debug__", *taken, *(set(names) - {name}), *found.values()}:
+            called += "_"
+        found[name] = called
+    return found
 
 
 def call(function: str, arguments: Iterable[str]) -> str:

@@ -131,7 +131,7 @@ def lines(start: Start) -> Iterator[str]:
         yield block("for name, parameter in model.named_parameters():", [own])
     for name, values in start.plain.items():
         if values:
-            yield f"optimizer.state[model.get_parameter({literal(name)})] |= {source(values)}"
+            yield f"optimizer.state[dict(model.named_parameters())[{literal(name)}]] |= {source(values)}"
     for index, settings in start.groups.items():
         yield f"optimizer.param_groups[{index}] |= {source(settings)}"
     if start.scheduler is not None:

@@ -1,24 +1,25 @@
 """A Graph as a small module: an attribute for each node that has something to construct."""
 
-from torch import nn
-
 from worker.training.config import Component
 
-from .code import block, is_name, literal
+from .code import block, is_attribute, literal, variables
 from .layer_calls import ModelSource, layer_call
+
+# What the class uses itself.
+TAKEN = {"self", "x", "torch", "nn", "super", "LSTM", "GRU", "RNN", "MultiheadAttention"}
 
 
 def graph(config: Component) -> ModelSource:
     """A class with one attribute for each node that has something to construct."""
     found = ModelSource("Net()")
     made, steps = [], []
-    names = {"x": "x"} | {node["name"]: variable(node["name"]) for node in config["nodes"]}
+    names = {"x": "x"} | variables([node["name"] for node in config["nodes"]], TAKEN)
     for node in config["nodes"]:
         inputs = [names[source] for source in node["inputs"]]
         text = merged(node, inputs)
         if text is None:
             name, built = node["name"], layer_call(node, found)
-            if is_name(name) and not hasattr(nn.Module, name):
+            if is_attribute(name):
                 made.append(f"self.{name} = {built}")
                 text = f"self.{name}({inputs[0]})"
             else:
@@ -31,12 +32,6 @@ def graph(config: Component) -> ModelSource:
     )
     found.definitions.append(block("class Net(nn.Module):", [init, "", forward]))
     return found
-
-
-def variable(name: str) -> str:
-    """What a node's output is called: never the name of something that the class uses."""
-    taken = {"self", "x", "torch", "nn", "super", "LSTM", "GRU", "RNN", "MultiheadAttention"}
-    return name if is_name(name) and name not in taken else f"{name}_"
 
 
 def merged(node: Component, inputs: list[str]) -> str | None:

@@ -3,12 +3,10 @@
 import textwrap
 from collections.abc import Callable
 
-from torch import nn
-
 from worker.training.config import Component
 from worker.training.models import gpt, layers, lstm, mlp, resnet, transformer
 
-from .code import TAB, block, call, is_name, literal
+from .code import TAB, block, call, is_attribute, literal
 from .expressions import expression
 from .graphs import graph
 from .layer_calls import LSTM_IMPORTS, ModelSource, layer_call
@@ -69,22 +67,17 @@ def generative(config: Component) -> ModelSource:
 def formula(config: Component) -> ModelSource:
     """The parameters as attributes, the formula as the forward pass."""
     names = {
-        name: f"self.{name}" if usable(name) else f"self.get_parameter({literal(name)})" for name in config["initial"]
+        name: f"self.{name}" if is_attribute(name) else f"self._parameters[{literal(name)}]"
+        for name in config["initial"]
     }
-    made = []
-    for name, value in config["initial"].items():
-        number = f"nn.Parameter(torch.tensor({literal(float(value))}))"
-        made.append(
-            f"{names[name]} = {number}" if usable(name) else f"self.register_parameter({literal(name)}, {number})"
-        )
+    made = [
+        f"{names[name]} = nn.Parameter(torch.tensor({literal(float(value))}))"
+        for name, value in config["initial"].items()
+    ]
     text = expression(config["expression"], dict.fromkeys(names, True), names)
     init = block("def __init__(self) -> None:", ["super().__init__()", *made])
     forward = block("def forward(self) -> torch.Tensor:", [f"return {text}"])
     return ModelSource("Function()", [block("class Function(nn.Module):", [init, "", forward])], {"import math"})
-
-
-def usable(name: str) -> bool:
-    return is_name(name) and not hasattr(nn.Module, name) and not name.startswith("_")
 
 
 KINDS: dict[str, Callable[[Component], ModelSource]] = {

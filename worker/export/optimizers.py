@@ -1,6 +1,5 @@
 """The optimizer as the line that a person writes, or, for an UpdateRule, as a small class."""
 
-import keyword
 from typing import Any
 
 from torch import nn
@@ -9,12 +8,17 @@ from worker.training.config import Component
 from worker.training.formulas import names_in
 from worker.training.optimizers import OPTIMIZERS
 
-from .code import arguments, block, call, literal
+from .code import arguments, block, call, literal, variables
 from .expressions import expression, is_tensor
 from .paths import parameter_lists
 
 CHOSEN = ("foreach", "fused")  # by the service, where the spec leaves them out: always written
-TAKEN = {"self", "group", "weight", "state", "torch", "math", "generator", "abs", "min", "max", "float"}
+GIVEN = ("param", "grad", "noise", "lr", "step")
+# What the method needs for itself.
+TAKEN = {
+    "self", "closure", "loss", "group", "weight", "state", "generator", "torch", "math", "abs", "min", "max", "float",
+    *GIVEN,
+}  # fmt: skip
 
 
 def optimizer_call(config: Component, model: nn.Module, frozen: list[str]) -> str:
@@ -61,7 +65,8 @@ def rule_class(config: Component, seed: int, name: str = "UpdateRule") -> str:
     """The formulas in order, over each parameter, with its state."""
     tensors = {"param": True, "grad": True, "noise": True, "lr": False, "step": False}
     tensors |= dict.fromkeys(config["hyperparameters"], False) | dict.fromkeys(config["state"], True)
-    names = {key: local(key) for key in {*tensors, *(target for target, _ in config["update"])}}
+    own = dict.fromkeys([*tensors, *(target for target, _ in config["update"])])
+    names = variables([name for name in own if name not in GIVEN], TAKEN) | {name: name for name in GIVEN}
     noisy = any("noise" in names_in(tree) for _, tree in config["update"])
     loop = ["if weight.grad is None:", "    continue", "param, grad, state = weight, weight.grad, self.state[weight]"]
     first = ", ".join(f"{literal(k)}: torch.full_like(weight, {literal(float(v))})" for k, v in config["state"].items())
@@ -89,8 +94,3 @@ def rule_class(config: Component, seed: int, name: str = "UpdateRule") -> str:
     init = block("def __init__(self, params, lr):", ['super().__init__(params, {"lr": lr})'])
     step = block("@torch.no_grad()\ndef step(self, closure=None):", body)
     return block(f"class {name}(torch.optim.Optimizer):", [init, "", step])
-
-
-def local(name: str) -> str:
-    """A name of the formulas as a variable: never one that the method needs for itself."""
-    return f"{name.strip('_')}_" if name in TAKEN or keyword.iskeyword(name) or name.startswith("_") else name

@@ -10,10 +10,10 @@ from .code import is_name, literal
 def parameter_path(model: nn.Module, name: str) -> str:
     """Source that reaches a parameter by its name."""
     owner, _, last = name.rpartition(".")
-    found = module_path(model, owner)
-    if is_name(last) and getattr(model.get_submodule(owner), last, None) is model.get_parameter(name):
+    found, module = module_path(model, owner), model.get_submodule(owner)
+    if is_name(last) and getattr(module, last, None) is module._parameters[last]:
         return f"{found}.{last}"
-    return f"model.get_parameter({literal(name)})"
+    return f"{found}._parameters[{literal(last)}]"
 
 
 def module_path(model: nn.Module, name: str) -> str:

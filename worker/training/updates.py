@@ -23,7 +23,7 @@ class Objective:
         self._model, self._loss, self._l1 = model, loss, settings.l1
         self._device = device.type
         self._autocast = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(settings.precision)
-        self._lengths = getattr(model, "takes_lengths", False)
+        self._lengths = getattr(type(model), "takes_lengths", False)  # a node may be called so
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """(loss, outputs): the loss without the penalty; a Function has no outputs."""

@@ -1,5 +1,7 @@
 """Function: a formula of named numbers is the loss itself."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +15,13 @@ class Function(nn.Module):
 
     def __init__(self, expression: object, initial: dict[str, float]) -> None:
         super().__init__()
-        for name, value in initial.items():
-            self.register_parameter(name, nn.Parameter(torch.tensor(float(value), dtype=torch.float32)))
         self._compiled = compile_tensor(expression)  # type: ignore[arg-type]
+        for name, value in initial.items():  # not as attributes: `half` and `forward` are good names of numbers
+            self._parameters[name] = nn.Parameter(torch.tensor(float(value), dtype=torch.float32))
+
+    def train(self, mode: bool = True) -> Self:
+        """Has no modes: a number may be called `training`."""
+        return self
 
     def forward(self) -> Tensor:
         value = self._compiled(dict(self.named_parameters()))
