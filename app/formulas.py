@@ -23,6 +23,7 @@ BINARY: dict[type[ast.operator], str] = {
     ast.Pow: "**",
     ast.Mod: "%",
 }
+DIVISIONS = {"/", "//", "%"}
 COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -64,8 +65,11 @@ def parse(text: str, names: Collection[str]) -> Tree:
     return _Reader(text, names).tree(_expression(text))
 
 
-def parse_assignment(text: str, names: Collection[str]) -> tuple[str, Tree]:
-    """Target and tree of `target = expression`; the target may be any name. Raises FormulaError."""
+def parse_assignment(text: str, names: Collection[str], values: Mapping[str, float] | None = None) -> tuple[str, Tree]:
+    """Target and tree of `target = expression`; the target may be any name. Raises FormulaError.
+
+    `values`: of the names that stand for numbers, with which every part made of them alone must have a value.
+    """
     _check_text(text)
     start = _assignment_sign(text)
     if start is None:
@@ -75,7 +79,7 @@ def parse_assignment(text: str, names: Collection[str]) -> tuple[str, Tree]:
         raise FormulaError(_leading(text) + 1, f"cannot assign to {target!r}: expected one name before '='")
     # Blanks keep the columns those of the whole formula.
     padded = " " * (start + 1) + text[start + 1 :]
-    return target, _Reader(padded, names).tree(_expression(padded))
+    return target, _Reader(padded, names, values).tree(_expression(padded))
 
 
 def names_in(tree: Tree) -> set[str]:
@@ -139,9 +143,10 @@ def _parse_python(text: str, indent: int) -> ast.expr:
 
 
 class _Reader:
-    def __init__(self, text: str, names: Collection[str]) -> None:
+    def __init__(self, text: str, names: Collection[str], values: Mapping[str, float] | None = None) -> None:
         self.indent = _leading(text)
         self.names = names
+        self.values = values or {}
         self.columns: dict[int, int] = {}  # of the operations, by their lists' ids
 
     def error(self, node: ast.expr, detail: str) -> FormulaError:
@@ -156,8 +161,10 @@ class _Reader:
         made = self.part(node, depth)
         if isinstance(made, list):
             self.columns[id(made)] = self.column(node)
-            if not names_in(made):
-                _Walk(self.columns, {}).finite(made)
+            if names_in(made) <= self.values.keys():
+                _Walk(self.columns, self.values).finite(made)
+            elif made[0] in DIVISIONS and not names_in(made[2]) and evaluate(made[2], {}) == 0:
+                raise self.error(node, f"{made[0]} has no value: division by zero")
         return made
 
     def part(self, node: ast.expr, depth: int) -> Tree:

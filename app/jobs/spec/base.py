@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
+LARGEST_SINGLE = 3.4028234663852886e38
 MAX_INTEGER = 2**53  # beyond it, JSON numbers lose digits in many clients
 
 
@@ -45,6 +46,7 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 
 NonNegative = Annotated[Number, Field(ge=0)]
 Positive = Annotated[Number, Field(gt=0)]
+Single = Annotated[Number, Field(ge=-LARGEST_SINGLE, le=LARGEST_SINGLE)]  # what float32 holds
 Probability = Annotated[Number, Field(ge=0, le=1)]
 Momentum = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[Integer, Field(ge=1)]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.formulas import MAX_LENGTH, WORDS, FormulaError, learns, names_in, parse
 from app.jobs.spec.activations import Layer
-from app.jobs.spec.base import Complaint, Number, Table
+from app.jobs.spec.base import Complaint, Single, Table
 from app.jobs.spec.graph import Graph
 from app.jobs.spec.layers import KEEPS_VALUES, LAYERS
 from app.jobs.spec.model import Model
@@ -41,7 +41,7 @@ class Function(Model):
 
     type: Literal["Function"] = "Function"
     expression: Annotated[str, Field(max_length=MAX_LENGTH)]
-    initial: Annotated[dict[ParameterName, Number], Field(min_length=1, max_length=100)]
+    initial: Annotated[dict[ParameterName, Single], Field(min_length=1, max_length=100)]
 
     trains_on_data = False
     parameter_names = ("{name}",)

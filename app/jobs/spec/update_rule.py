@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.formulas import MAX_LENGTH, WORDS, FormulaError, Tree, parse_assignment
-from app.jobs.spec.base import Complaint, NonNegative, Number
+from app.formulas import MAX_LENGTH, WORDS, FormulaError, Tree, evaluate, names_in, parse_assignment
+from app.jobs.spec.base import Complaint, NonNegative, Number, Single
 from app.jobs.spec.optimizer import Optimizer
 
 GIVEN = ("param", "grad", "lr", "step", "noise")
 Formula = Annotated[str, Field(max_length=MAX_LENGTH)]
-Numbers = Annotated[dict[Annotated[str, Field(max_length=64)], Number], Field(max_length=50)]
+Name = Annotated[str, Field(max_length=64)]
+Numbers = Annotated[dict[Name, Number], Field(max_length=50)]
+Singles = Annotated[dict[Name, Single], Field(max_length=50)]
 
 
 class UpdateRule(Optimizer):
@@ -20,7 +22,7 @@ class UpdateRule(Optimizer):
     type: Literal["UpdateRule"] = "UpdateRule"
     lr: NonNegative
     hyperparameters: Numbers = {}
-    state: Numbers = {}
+    state: Singles = {}
     update: Annotated[list[Formula], Field(min_length=1, max_length=50)]
 
     @classmethod
@@ -53,10 +55,11 @@ class UpdateRule(Optimizer):
     def _update_complaints(self) -> Iterator[Complaint]:
         known = {*GIVEN, *self.hyperparameters, *self.state}
         fixed = {*GIVEN, *self.hyperparameters, *WORDS} - {"param"}
+        numbers = {**self.hyperparameters, "step": 1.0}  # in the first update; all else is a tensor, or the rate
         targets = set()
         for index, formula in enumerate(self.update):
             try:
-                target, _ = parse_assignment(formula, known)
+                target, tree = parse_assignment(formula, known, numbers)
             except FormulaError as error:
                 yield Complaint(("update", index), str(error))
                 return
@@ -65,6 +68,10 @@ class UpdateRule(Optimizer):
                 yield Complaint(("update", index), f"column {column}: {target} cannot be assigned to")
             targets.add(target)
             known.add(target)
+            if names_in(tree) <= numbers.keys():
+                numbers[target] = evaluate(tree, numbers)
+            else:
+                numbers.pop(target, None)
         if "param" not in targets:
             yield Complaint(("update",), "no formula assigns to param: nothing would be learned")
         for name in self.state:

@@ -7,6 +7,12 @@ from app.jobs.spec import SpecError, builtin_facts, resolve, spec_sha256, valida
 from tests.app.spec.documents import FUNCTION, IRIS, changed, example_specs, facts_of
 
 EXAMPLES = example_specs()
+GUARDED = {
+    "type": "UpdateRule",
+    "lr": 0.1,
+    "hyperparameters": {"a": 0},
+    "update": ["b = where(a == 0, grad, grad / a)", "b = 0 * b", "param = param - lr / (1 + b) * grad / step"],
+}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -279,6 +285,22 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (FUNCTION, {"/model/expression": "4 * y"}, "/model/expression", "column 5: unknown name 'y'"),
     (FUNCTION, {"/model/initial": {"x": 1, "y": 1}}, "/model/initial/y", "does not occur"),
     (FUNCTION, {"/model/initial": {"exp": 1}}, "/model/initial/exp", "not a name"),
+    (FUNCTION, {"/model/initial": {"x": 1e39}}, "/model/initial/x", "less than"),
+    (FUNCTION, {"/model/expression": "x / 0"}, "/model/expression", "column 1: / has no value"),
+    *(
+        (IRIS, {"/optimizer": {"type": "UpdateRule", "lr": 0.1, **changes}}, f"/optimizer/{pointer}", words)
+        for pointer, words, changes in (
+            ("update/0", "column 17: / has no", {"update": ["param = grad * (1 / a)"], "hyperparameters": {"a": 0}}),
+            (
+                "update/1",
+                "column 9: log has no",
+                {"update": ["b = 2 * a", "param = log(b)"], "hyperparameters": {"a": 0}},
+            ),
+            ("update/0", "column 9: / has no", {"update": ["param = 1 / (step - 1)"]}),
+            ("update/2", "column 9: / has no", {"update": ["b = grad", "b = 0", "param = 1 / b"]}),
+            ("state/s", "less than", {"update": ["s = param", "param = s"], "state": {"s": 1e39}}),
+        )
+    ),
     (FUNCTION, {"/scheduler": {"type": "ReduceLROnPlateau", "monitor": "validation_loss"}}, "/scheduler/monitor", ""),
 ]
 
@@ -294,6 +316,10 @@ def test_what_is_wrong_is_refused_with_the_pointer_of_the_culprit(
     errors = {error["pointer"]: error["detail"] for error in caught.value.errors}
     assert pointer in errors, errors
     assert words in errors[pointer]
+
+
+def test_an_infinite_tensor_may_stand_where_it_is_not_chosen() -> None:
+    validate(changed(IRIS, {"/optimizer": GUARDED}))
 
 
 def test_all_errors_of_a_document_come_at_once() -> None:
