@@ -27,7 +27,7 @@ from worker.stages import StageNames, refuse, resolve_stages, take
 from worker.training import models
 from worker.training.errors import ConfigError
 from worker.training.models.measured import Measured
-from worker.vocabulary import agreed, open_vocabulary, vocabulary_complaints, with_vocabulary
+from worker.vocabulary import LEAST_TOKENS, agreed, open_vocabulary, vocabulary_complaints, with_vocabulary
 from worker.warnings import warnings_of
 from worker.weights import POINTER, Match, StoredWeights, WeightsOf, match_weights
 
@@ -82,7 +82,7 @@ def resolve_names(
     if weights is not None:
         config["initial_weights"] = {"file": weights[0].file, "names": weights[1].loaded}
     measured = Measured(model) if work.facts is not None else None
-    refuse(fit_complaints(spec, work, model, measured))
+    refuse(fit_complaints(spec, with_vocabulary(work, LEAST_TOKENS) if is_open else work, model, measured))
     stages = list(resolve_stages(spec, model))
     return Resolution(spec, work, config, model, stages, weights and weights[1], measured)
 

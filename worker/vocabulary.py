@@ -12,6 +12,8 @@ from app.jobs.spec.models import Sequential
 from app.jobs.spec.phases import Path
 from app.jobs.spec.preprocess import Tokenize
 
+LEAST_TOKENS = 3  # padding, unknown, and one that is there
+
 
 def with_vocabulary(work: Plan, tokens: int) -> Plan:
     """The work with a vocabulary of this size; the classes of a language model are its tokens."""

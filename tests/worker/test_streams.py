@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from app.datasets.facts import Facts
 from app.jobs.spec import SpecError, plan, resolve, validate
+from tests.app.spec.documents import changed
 from worker import training
 from worker.data import prepare, sample_counts, vocabulary_size
 from worker.datasets.sources import Source
@@ -76,6 +77,22 @@ def test_a_language_model_trains_on_them(tmp_path: Path) -> None:
     training.run(config, reports.append, Requests())
     assert reports[-1]["outcome"] == "succeeded", reports[-1]
     assert [report["step"] for report in reports if report["type"] == "epoch"] == [3, 6]
+
+
+@pytest.mark.parametrize(("size", "pointer"), [(40, None), (3, "/model/vocab_size"), (2, "/model/vocab_size")])
+def test_a_size_of_its_own_is_judged_when_the_tokens_are_counted(
+    size: int, pointer: str | None, tmp_path: Path
+) -> None:
+    spec = changed(LANGUAGE, {"/model/vocab_size": size})
+    if pointer is None:
+        resolved = resolve(validate(spec), facts_of)
+        assert dry_run(resolved, facts_of)["resolved_spec"]["model"]["vocab_size"] == size
+        assert (
+            translate(resolved, data=prepared(resolved, tmp_path), run={}, facts_of=facts_of)["model"]["vocab_size"]
+            == size
+        )
+    else:
+        assert refused(spec, tmp_path) == pointer
 
 
 def refused(spec: dict[str, Any], store: Path) -> str:
