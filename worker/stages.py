@@ -10,7 +10,7 @@ from app.jobs.spec.base import Complaint
 from app.jobs.spec.job import scheduler_complaints
 from app.jobs.spec.optimizer import Optimizer
 from app.jobs.spec.patterns import matching
-from app.jobs.spec.phases import Path
+from app.jobs.spec.phases import Path, Stage
 from worker.carried import Carried
 
 
@@ -29,10 +29,9 @@ def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
     held: set[str] = set()  # by the optimizer in force
     count = 0
     carried = Carried()
-    for stage in spec.stages():
-        frozen: set[str] = set()
-        for index, pattern in enumerate(stage.freeze):
-            frozen |= set(take(pattern, list(parameters), (*stage.path, "freeze", index)))
+    stages = spec.stages()
+    all_frozen = [frozen_names(stage, list(parameters)) for stage in stages]
+    for number, (stage, frozen) in enumerate(zip(stages, all_frozen, strict=True)):
         free = [name for name in parameters if name not in frozen]
         if not free:
             raise SpecError.of([Complaint((*stage.path, "freeze"), "freezes every parameter: nothing is left")])
@@ -41,11 +40,12 @@ def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
         joining: list[dict[str, Any]] = []
         kept = held & frozen
         if stage.optimizer is not None:
-            joining = groups = resolve_groups(stage.optimizer, parameters, frozen, path)
+            never = never_thawed(stages, all_frozen, number)
+            joining = groups = resolve_groups(stage.optimizer, parameters, frozen, path, never=never)
             held, count = set(free), len(groups)
             refuse(optimizer_complaints(stage.optimizer, model, groups, path, penalised=bool(spec.training.l1)))
         elif stage.in_force is not None:
-            joining = thawed = resolve_groups(stage.in_force, parameters, frozen | held, path, strict=False)
+            joining = thawed = resolve_groups(stage.in_force, parameters, frozen | held, path)
             if thawed and not stage.in_force.takes_groups:
                 detail = f"thaws {_list(thawed[0]['params'])}, and {stage.in_force.type} takes no further group"
                 raise SpecError.of([Complaint(stage.path, f"{detail}: give the phase an optimizer")])
@@ -56,6 +56,18 @@ def resolve_stages(spec: JobSpec, model: nn.Module) -> Iterator[StageNames]:
         if stage.scheduler is not None and stage.in_force is not None:
             refuse(scheduler_complaints(stage.scheduler, stage.in_force, (*stage.path, "scheduler"), {count}))
         yield StageNames(groups, [name for name in parameters if name in frozen])
+
+
+def frozen_names(stage: Stage, names: list[str]) -> set[str]:
+    patterns = enumerate(stage.freeze)
+    return {name for index, pattern in patterns for name in take(pattern, names, (*stage.path, "freeze", index))}
+
+
+def never_thawed(stages: list[Stage], frozen: list[set[str]], first: int) -> set[str]:
+    """What stays frozen as long as the optimizer that phase `first` builds is in force."""
+    later = range(first + 1, len(stages))
+    end = next((number for number in later if stages[number].optimizer is not None), len(stages))
+    return set.intersection(*frozen[first:end])
 
 
 def take(pattern: str, names: list[str], path: Path) -> list[str]:
@@ -72,27 +84,27 @@ def resolve_groups(
     absent: set[str],
     path: Path,
     *,
-    strict: bool = True,
+    never: set[str] | None = None,
 ) -> list[dict[str, Any]]:
     """The optimizer's groups with explicit names: the first match wins, the rest is a last group of defaults.
 
-    Names in `absent` are passed over. `strict`: a group that takes nothing is an error, else it is left out.
+    Names in `absent` are passed over, and what would be empty is left out. `never`: names that do not thaw while this
+    optimizer is in force; with them, a group that takes nothing else is an error.
     """
-    left = dict.fromkeys(name for name in parameters if name not in absent)
+    left = dict.fromkeys(parameters)
     groups: list[dict[str, Any]] = []
     for index, group in enumerate(optimizer.groups):
         where = (*path, "groups", index, "params")
-        taken = take(group["params"], list(parameters), where) if strict else matching(group["params"], list(left))
-        mine = [name for name in taken if name in left]
-        if mine:
-            groups.append({**group, "params": mine})
-            for name in mine:
-                del left[name]
-        elif strict:
+        own = [name for name in take(group["params"], list(parameters), where) if name in left]
+        if never is not None and never.issuperset(own):
             detail = "takes nothing: all that it matches is frozen or in an earlier group"
             raise SpecError.of([Complaint(where, detail)])
-    if left:
-        groups.append({"params": list(left)})
+        for name in own:
+            del left[name]
+        if mine := [name for name in own if name not in absent]:
+            groups.append({**group, "params": mine})
+    if rest := [name for name in left if name not in absent]:
+        groups.append({"params": rest})
     return groups
 
 

@@ -110,7 +110,7 @@ def all_groups(optimizer: Optimizer | None, model: nn.Module) -> list[dict[str, 
     """Groups with the names of frozen parameters among them: what thaws joins with its own group's settings."""
     if optimizer is None:
         return []
-    return resolve_groups(optimizer, dict(model.named_parameters()), set(), (), strict=False)
+    return resolve_groups(optimizer, dict(model.named_parameters()), set(), ())
 
 
 def optimizer_config(optimizer: Optimizer | None, groups: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -98,6 +98,10 @@ ODD_JOBS: dict[str, Document] = {
     "update-rule-thaws-on-plateau": changed(IRIS, optimizer=None, metrics=[{"type": "f1", "average": "macro"}], training={"batch_size": 16, "log_every_steps": 6}, phases=[
         {"epochs": 2, "optimizer": RULE, "freeze": ["5\\..*"]},
         {"epochs": 3, "scheduler": {"type": "ReduceLROnPlateau", "monitor": "train_f1", "mode": "max", "patience": 0, "threshold": 0.9}, "freeze": ["1\\..*"]}]),
+    "thaws-into-groups-that-waited": changed(IRIS, optimizer=None, training={"batch_size": 16, "telemetry": ["groups"]}, phases=[
+        {"epochs": 2, "freeze": ["1\\..*", "2\\..*"], "scheduler": {"type": "LambdaLR", "lr_lambda": ["0.9 ** epoch", "1"]}, "optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9, "groups": [
+            {"params": "1\\..*", "lr": 0.001}, {"params": "2\\..*", "lr": 0.01}, {"params": ".*bias", "lr": 0.2}]}},
+        {"epochs": 2, "freeze": ["1\\..*"], "scheduler": {"type": "LambdaLR", "lr_lambda": ["0.9 ** epoch", "1", "0.5"]}}, {"epochs": 2}]),
     "two-threads-mixup": changed(LABELS, model={"type": "CNN", "channels": [4]}, data__augment=[{"type": "GaussianNoise", "std": 0.2}, {"type": "MixUp", "alpha": 0.3}], resources={"cpu_threads": 2},
         loss={"type": "CrossEntropyLoss", "label_smoothing": 0.2, "weight": [1.0, 0.5, 2.0, 1.0]}, optimizer={"type": "Rprop", "lr": 0.001}, metrics=["confusion_matrix", "accuracy"]),
     "polynomial-adadelta-stratified": changed(CANCER, data__split={**TESTED, "stratify": True}, optimizer={"type": "Adadelta", "lr": 1.0, "groups": [{"params": ".*weight", "rho": 0.8}]},

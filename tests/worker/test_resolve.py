@@ -127,6 +127,26 @@ def test_phases_freeze_by_pattern_and_thaw_into_the_optimizer() -> None:
     assert stages[2].groups == [{"params": NAMES}]
 
 
+def test_a_group_may_wait_until_its_parameters_thaw() -> None:
+    groups = [{"params": "hidden.*", "lr": 0.001}, {"params": ".*bias", "lr": 0.01}]
+    phases: list[dict[str, Any]] = [
+        {"epochs": 1, "freeze": ["hidden.*"], "optimizer": {"type": "Adam", "groups": groups}},
+        {"epochs": 1, "scheduler": {"type": "LambdaLR", "lr_lambda": ["1", "1", "1"]}},
+    ]
+    document = changed(SEQUENTIAL, {"/phases": phases, "/optimizer": ..., "/training/epochs": ...})
+    stages = resolve_names(validate(resolve(validate(document), builtin_facts))).stages
+    assert stages[0].groups is not None
+    assert [(group["params"], group.get("lr")) for group in stages[0].groups] == [
+        (["1.bias", "3.bias"], 0.01),
+        (["1.weight", "3.weight"], None),
+    ]
+    for late in ({"freeze": ["hidden.*"]}, {"optimizer": {"type": "Adam"}}):  # then it would wait for ever
+        phases[1] = {"epochs": 1, **late}
+        with pytest.raises(SpecError, match="takes nothing") as caught:
+            resolve_names(validate(changed(document, {"/phases": phases})))
+        assert caught.value.errors[0]["pointer"] == "/phases/0/optimizer/groups/0/params"
+
+
 def test_what_thaws_cannot_join_lbfgs() -> None:
     phases = [{"epochs": 1, "freeze": ["3.*"], "optimizer": {"type": "LBFGS"}}, {"epochs": 1}]
     document = changed(SEQUENTIAL, {"/phases": phases, "/optimizer": ..., "/training/epochs": ...})

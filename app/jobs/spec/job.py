@@ -176,7 +176,8 @@ def possible_groups(stage: Stage) -> set[int] | None:
     if stage.optimizer is None:
         return None
     listed = len(stage.optimizer.groups)
-    return {listed, listed + 1} if listed else {1}
+    fewest = 1 if stage.freeze else listed  # a group whose parameters are all frozen joins when they thaw
+    return set(range(fewest, listed + 2)) if listed else {1}
 
 
 def scheduler_complaints(
