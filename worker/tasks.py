@@ -1,6 +1,8 @@
 """The tasks, by the names that the API sends to."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
@@ -18,6 +20,23 @@ def add_training(app: Celery, slots: Slots) -> None:
 
 
 def add_previews(app: Celery, answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
-    @app.task(name=PREVIEW_TASK, ignore_result=False)  # type: ignore[untyped-decorator]
-    def preview(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
-        return answer(kind, payload)
+    @app.task(name=PREVIEW_TASK, bind=True, ignore_result=False)  # type: ignore[untyped-decorator]
+    def preview(task: Any, kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+        with limited(task.request.timelimit[1]):
+            return answer(kind, payload)
+
+
+@contextmanager
+def limited(seconds: float | None) -> Iterator[None]:
+    """Breaks off what takes longer, for which nobody waits any more: Celery's solo pool has no limits of its own."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"not done within {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

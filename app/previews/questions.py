@@ -13,7 +13,7 @@ from app.jobs.spec.job import scheduler_complaints
 from app.jobs.spec.limits import check
 from app.jobs.spec.optimizer import Optimizer
 from app.jobs.spec.optimizers import OPTIMIZERS
-from app.jobs.spec.schedulers import SCHEDULERS, ReduceLROnPlateau, Scheduler
+from app.jobs.spec.schedulers import SCHEDULERS, Composition, ReduceLROnPlateau, Scheduler, SequentialLR
 from app.jobs.spec.stepping import schedule_complaints
 from app.jobs.spec.training import Epochs
 
@@ -22,7 +22,7 @@ Q = TypeVar("Q", bound=Section)
 MAX_POINTS = 100_000
 """Of a schedule: each is one step of the real scheduler."""
 MAX_NUMBERS = 500_000
-"""Points times groups."""
+"""Points times groups, times the schedulers that are stepped at each."""
 MAX_STEPS = 5_000
 """Of a trajectory."""
 
@@ -47,12 +47,21 @@ class ScheduleQuestion(Section):
             listed = len(self.optimizer.groups)
             groups = {listed, listed + 1} if listed else {1}
             yield from scheduler_complaints(self.scheduler, self.optimizer, ("scheduler",), groups)
-        numbers = points * (len(self.optimizer.groups) + 1)
+        numbers = points * (len(self.optimizer.groups) + 1) * stepped_at_once(self.scheduler)
         if points > MAX_POINTS or numbers > MAX_NUMBERS:
-            yield Complaint(("epochs",), f"makes {points} points: at most {MAX_POINTS}, and {MAX_NUMBERS} numbers")
+            detail = f"makes {points} points, {numbers} numbers of all groups and all that is chained"
+            yield Complaint(("epochs",), f"{detail}: at most {MAX_POINTS} and {MAX_NUMBERS}")
         elif self.scheduler is not None:
             steps = self.epochs * self.steps_per_epoch
             yield from schedule_complaints(self.scheduler, self.epochs, steps, ("scheduler",))
+
+
+def stepped_at_once(scheduler: Scheduler | None) -> int:
+    """How many schedulers one step moves: all of a chain, one of a sequence."""
+    if not isinstance(scheduler, Composition):
+        return 1
+    inner = map(stepped_at_once, scheduler.schedulers)
+    return max(inner) if isinstance(scheduler, SequentialLR) else sum(inner)
 
 
 class TrajectoryQuestion(Section):

@@ -82,7 +82,13 @@ def send(kind: str, payload: dict[str, Any], seconds: float) -> Answer:
             replies.subscribe(f"celery-task-meta-{task_id}")
             replies.get_message(timeout=seconds)  # the subscription stands before the question goes out
             get_publisher().send_task(
-                TASK, args=(kind, payload), task_id=task_id, queue=QUEUE, expires=seconds, ignore_result=False
+                TASK,
+                args=(kind, payload),
+                task_id=task_id,
+                queue=QUEUE,
+                expires=seconds,
+                soft_time_limit=seconds,
+                ignore_result=False,
             )
             while (left := deadline - time.monotonic()) > 0:
                 message = replies.get_message(timeout=left)

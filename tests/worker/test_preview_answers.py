@@ -159,3 +159,16 @@ def test_a_trajectory_that_makes_no_sense_is_refused(change: dict[str, Any], poi
     with pytest.raises(SpecError) as caught:
         read_trajectory({"model": BOWL, "optimizer": SGD, "steps": 5} | change)
     assert caught.value.errors[0]["pointer"] == pointer
+
+
+def test_chained_schedulers_count_and_those_of_a_sequence_do_not() -> None:
+    hundred = [{"type": "StepLR", "step_size": 1}] * 100
+    for kind, milestones in (("ChainedScheduler", {}), ("SequentialLR", {"milestones": list(range(1, 100))})):
+        scheduler = {"type": kind, "schedulers": hundred, **milestones}
+        question = {"optimizer": SGD, "scheduler": scheduler, "epochs": 6000}
+        if kind == "SequentialLR":
+            read_schedule(question)
+        else:
+            with pytest.raises(SpecError, match="600000 numbers") as refused:
+                read_schedule(question)
+            assert refused.value.errors[0]["pointer"] == "/epochs"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.errors import Unavailable
 from app.jobs.spec import builtin_facts, resolve, validate
 from app.previews import service as previews
 from tests.worker.conftest import Workers, example
@@ -21,3 +22,17 @@ def test_a_question_is_answered_by_torch(workers: Workers) -> None:
     with pytest.raises(previews.Refused) as refused:
         previews.ask("dry_run", {"resolved_spec": resolved, "facts": {}}, seconds=20)
     assert refused.value.errors[0]["pointer"].startswith("/model/layers/3")
+
+
+@pytest.mark.slow
+def test_an_endless_question_holds_up_no_other(workers: Workers) -> None:
+    workers.start("--queues", "previews")
+    workers.until(lambda: workers.rows("SELECT queue FROM worker"))
+    optimizer = {"type": "LBFGS", "max_iter": 100_000, "tolerance_grad": 0, "tolerance_change": 0}
+    model = {"type": "Function", "expression": "x + sin(1000 * x)", "initial": {"x": 1}}
+    endless = {"model": model, "optimizer": optimizer, "training": {"epochs": 5000}}
+    small = {**endless, "optimizer": {"type": "SGD", "lr": 0.1}, "training": {"epochs": 2}}
+    with pytest.raises(Unavailable, match="within 3 seconds"):
+        previews.ask("trajectory", {"resolved_spec": resolve(validate(endless), builtin_facts)}, seconds=3)
+    found = previews.ask("trajectory", {"resolved_spec": resolve(validate(small), builtin_facts)}, seconds=10)
+    assert len(found["path"]) == 3
