@@ -22,6 +22,7 @@ from app.jobs.spec.models import Function
 from app.jobs.spec.phases import Path
 from app.jobs.spec.plan import Counts
 from app.jobs.spec.resolve import stepped_complaints
+from worker.carried import cycling
 from worker.fit import fit_complaints
 from worker.stages import StageNames, refuse, resolve_stages, take
 from worker.training import models
@@ -124,15 +125,24 @@ def larger_model(spec: JobSpec, work: Plan) -> dict[str, Any]:
 def describe(resolution: Resolution) -> dict[str, Any]:
     """Sizes, FLOPs of the forward pass and bytes, with the first phase's optimizer and frozen parameters."""
     spec, work = resolution.spec, resolution.work
-    optimizer = spec.stages()[0].optimizer
     return models.describe(
         resolution.model_config,
         data_facts(spec, work),
-        optimizer.model_dump(mode="json") if optimizer is not None else None,
+        first_optimizer(resolution),
         min(spec.training.batch_size or 1, work.counts.train) if work.counted else spec.training.batch_size or 1,
         resolution.stages[0].freeze,
         (resolution.model, resolution.measured) if resolution.measured is not None else None,
     )
+
+
+def first_optimizer(resolution: Resolution) -> dict[str, Any] | None:
+    """The first phase's, with the parameters and the settings of its groups; a cycled momentum is one."""
+    stage, names = resolution.spec.stages()[0], resolution.stages[0]
+    if stage.optimizer is None:
+        return None
+    document = stage.optimizer.model_dump(mode="json")
+    cycled = {"momentum": 1.0} if "momentum" in document and any(cycling(stage.scheduler, ())) else {}
+    return {**document, "groups": [{**group, **cycled} for group in names.groups or []]}
 
 
 def group_report(spec: JobSpec, stage: StageNames) -> list[dict[str, Any]]:

@@ -257,6 +257,19 @@ def test_a_dry_run_tells_what_the_model_is_and_costs() -> None:
     assert report["warnings"] == []
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler", "numbers"),
+    [
+        ({"type": "SGD", "groups": [{"params": "hidden.*", "momentum": 0.9}]}, None, 40),
+        ({"type": "SGD"}, {"type": "CyclicLR", "base_lr": 0.1, "max_lr": 0.2}, 83),
+        ({"type": "Adam", "amsgrad": True, "groups": [{"params": "3.*", "amsgrad": False}]}, None, 3 * 56 + 2 * 27),
+    ],
+)
+def test_an_optimizers_bytes_are_those_of_its_groups(optimizer: Any, scheduler: Any, numbers: int) -> None:
+    report = dry_run(resolved(SEQUENTIAL, optimizer=optimizer, scheduler=scheduler))
+    assert report["model"]["optimizer_bytes"] == 4 * numbers
+
+
 def test_a_dry_run_of_a_function() -> None:
     report = dry_run(resolved(FUNCTION))
     assert report["model"]["parameters"] == 1

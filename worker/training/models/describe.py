@@ -24,13 +24,14 @@ def describe(
     measured: Measured | None = None,
 ) -> dict[str, Any]:
     """Layers in the order in which they run, and totals. `facts` is None for a Function."""
-    parameters = list(model.parameters())
+    named = dict(model.named_parameters())
+    parameters = list(named.values())
     found: dict[str, Any] = {
         "parameters": sum(p.numel() for p in parameters),
         "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
         "flops_per_sample": 0,
         "parameter_bytes": sum(p.nbytes for p in parameters),
-        "optimizer_bytes": 0 if optimizer is None else _optimizer_bytes(optimizer, parameters),
+        "optimizer_bytes": 0 if optimizer is None else _optimizer_bytes(optimizer, named),
         "activation_bytes": 0,
         "layers": [],
     }
@@ -47,7 +48,12 @@ def describe(
     return found
 
 
-def _optimizer_bytes(config: Component, parameters: list[nn.Parameter]) -> int:
+def _optimizer_bytes(config: Component, parameters: dict[str, nn.Parameter]) -> int:
+    groups = config.get("groups") or [{"params": list(parameters)}]
+    return sum(_state_bytes({**config, **group}, [parameters[name] for name in group["params"]]) for group in groups)
+
+
+def _state_bytes(config: Component, parameters: list[nn.Parameter]) -> int:
     kind, trained = config["type"], [p for p in parameters if p.requires_grad]
     whole = sum(p.nbytes for p in trained)
     if kind == "Adafactor":  # a row and a column for each matrix, else one of its size
