@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from app.jobs.spec.base import (
     Complaint,
     Component,
     NonNegative,
+    Section,
     closest,
     refuse,
 )
@@ -81,9 +82,9 @@ class Optimizer(Component):
             complaints.append(Complaint(("params",), "is required: a pattern over the parameters' names"))
         else:
             try:
-                _PATTERN.validate_python(group["params"])
+                _Selection.model_validate({"params": group["params"]})
             except ValidationError as error:
-                complaints += [Complaint(("params",), line["msg"]) for line in error.errors()]
+                complaints += [Complaint(line["loc"], line["msg"]) for line in error.errors()]
         if complaints:
             raise refuse(cls.__name__, complaints)
         own = {key: item for key, item in group.items() if key != "params"}
@@ -102,7 +103,10 @@ class Optimizer(Component):
         return {"params": group["params"], **{key: getattr(read, key) for key in own}}
 
 
-_PATTERN: TypeAdapter[str] = TypeAdapter(Pattern)
+class _Selection(Section):
+    """The one key that a group has beside the optimizer's own."""
+
+    params: Pattern
 
 
 def _unknown_group_key(key: str, keys: list[str]) -> str:
