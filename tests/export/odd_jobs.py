@@ -89,6 +89,9 @@ ODD_JOBS: dict[str, Document] = {
     "rule-of-words-that-its-class-uses": changed(IRIS, optimizer={"type": "UpdateRule", "lr": 0.05, "hyperparameters": {"closure": 0.5, "loss": 0.5, "self": 1.0, "self_": 0.1, "_self": 0.2},
         "state": {"weight": 0.0, "_1": 0.0, "_": 0.0, "__debug__": 0.0}, "update": ["weight = closure * weight + loss * grad", "_1 = _1 + grad", "_ = _ + self", "__debug__ = _1 / _",
         "float = self_ * noise + _self * __debug__", "param = param - lr * self * (weight + float)"]}),
+    "rule-of-tensors-or-numbers": changed(IRIS, optimizer={"type": "UpdateRule", "lr": 0.05, "state": {"kept": 0.0, "last": 0.0}, "update": [
+        "early = where(step < 5, 0, param)", "size = sqrt(abs(early)) + early // 2 + min(early, 1, max(early, grad)) - floor(early)", "turn = where(early, grad, 1) + (early > 0.1)",
+        "param = param - lr * (grad + 0.01 * (size + turn * kept) + 0.001 * last + 0.01 * sign(early))", "kept = early", "last = where(step > 7, param, grad)"]}),
     "graph-of-words-that-its-class-uses": changed(IRIS, model={"type": "Graph", "output": "out", "nodes": [
         {"name": name, "type": "Linear", "out_features": 3, "inputs": [before]} for before, name in itertools.pairwise(["x", "self", "self_", "__x", "torch_", "torch", "takes_lengths", "out"])]}),
     "draws-in-validation": changed(IMAGES, model=HEADS, training={**TELL, "epochs": 2, "batch_size": 40, "ema_decay": 0.8}, data__split={"train": 120, "validation": 40, "test": 40}),

@@ -55,6 +55,7 @@ QUICK = {
     "inline-lbfgs-accumulated", "quadratic-lr0.01-momentum0.9", "cnn-mixup", "rnn", "gpt", "graph", "lbfgs-tells-all",
     "together-dropout-ema", "together-lbfgs", "together-rollback-logged-keep-best",
     "function-of-words-that-a-module-has", "rule-of-words-that-its-class-uses", "graph-of-words-that-its-class-uses",
+    "rule-of-tensors-or-numbers",
     "thaws-into-groups-that-waited",
     "classes-all-metrics", "rollback-logged-keep-best", "regression-metrics-plateau", "draws-in-validation",
     "several-answers",

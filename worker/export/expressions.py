@@ -1,6 +1,6 @@
 """Formula trees as Python expressions: plain operators, `math` on numbers, `torch` on tensors, as the engine has them.
 
-Which of the two a part is, is known when it is written: names are tensors or numbers.
+Which of the two a part is, is known when it is written, but for `where(step > 9, grad, 0)`: see mixed.py.
 """
 
 import functools
@@ -8,27 +8,31 @@ from collections.abc import Mapping
 from typing import Any
 
 Tree = float | str | list[Any]
-Written = tuple[str, int, bool]  # source, how strongly it binds, whether it is a tensor
+Kind = bool | None  # whether it is a tensor; None: a run shows it
+Written = tuple[str, int, Kind]  # source, how strongly it binds, what it is
 
 ATOM, POWER, UNARY, PRODUCT, SUM = 5, 4, 3, 2, 1
 BINDING = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT, "**": POWER}
 SHORT = {"+", "-", "*", "/", "**"}  # the same beside whole numbers
 COMPARISONS = {"<", "<=", ">", ">=", "==", "!="}
 ON_TENSORS = {name: f"torch.{name}" for name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sign", "floor")}
-ON_NUMBERS = {name: f"math.{name}" for name in ("exp", "log", "sqrt", "sin", "cos", "tanh")}
+ON_NUMBERS = {name: f"math.{name}" for name in ("exp", "log", "sqrt", "sin", "cos", "tanh")} | {
+    "floor": "lambda x: float(math.floor(x))",
+    "sign": "lambda x: math.copysign(1.0, x) if x else 0.0",
+}
 
 
-def expression(tree: Tree, tensors: Mapping[str, bool], names: Mapping[str, str] | None = None) -> str:
+def expression(tree: Tree, tensors: Mapping[str, Kind], names: Mapping[str, str] | None = None) -> str:
     """Source of a tree. `tensors`: for each name whether it is one; `names`: what it is called in the source."""
     return Writer(tensors, names or {}).write(tree)[0]
 
 
-def is_tensor(tree: Tree, tensors: Mapping[str, bool]) -> bool:
+def is_tensor(tree: Tree, tensors: Mapping[str, Kind]) -> Kind:
     return Writer(tensors, {}).write(tree)[2]
 
 
 class Writer:
-    def __init__(self, tensors: Mapping[str, bool], names: Mapping[str, str]) -> None:
+    def __init__(self, tensors: Mapping[str, Kind], names: Mapping[str, str]) -> None:
         self._tensors, self._names = tensors, names
 
     def write(self, tree: Tree) -> Written:
@@ -48,57 +52,68 @@ class Writer:
             return self._choice(parts[0], written)
         if operation in COMPARISONS:
             return self._comparison(operation, written)
-        tensor = any(part[2] for part in written)
-        return self._function(operation, written, tensor), ATOM, tensor
+        if operation in ("min", "max"):
+            return functools.reduce(lambda a, b: _extreme(operation, a, b), written)
+        if operation == "clamp":
+            return _extreme("min", _extreme("max", written[0], written[1]), written[2])
+        return self._function(operation, *written[0]), ATOM, written[0][2]
 
     def _binary(self, operation: str, left: Tree, right: Tree) -> Written:
         binding = BINDING[operation]
         a, b = self.write(left), self.write(right)
-        tensor = a[2] or b[2]
+        tensor = joined(a[2], b[2])
         first, second = (
             _whole(part) if operation in SHORT and isinstance(other, str | list) and _plain(part) else text
             for part, other, (text, _, _) in ((left, right, a), (right, left, b))
         )
         if operation == "**":
-            if not a[2] and not b[2]:  # whole numbers would be raised exactly, which floats are not
+            if tensor is False:  # whole numbers would be raised exactly, which floats are not
                 first = a[0] if _plain(left) else f"float({a[0]})"
                 return f"{first}**{_inside(second, b[1], UNARY)}", POWER, False
-            if not a[2]:
+            if a[2] is False:
                 first = a[0]
             return f"{_inside(first, a[1], ATOM)}**{_inside(second, b[1], UNARY)}", POWER, tensor
         if operation == "//" and tensor:  # the values of //, which has no derivative
             return f'torch.div({first}, {second}, rounding_mode="floor")', ATOM, True
+        if operation == "//" and tensor is None:
+            return f"mixed_floordiv({first}, {second})", ATOM, None
         return f"{_inside(first, a[1], binding)} {operation} {_inside(second, b[1], binding + 1)}", binding, tensor
 
     def _choice(self, condition: Tree, written: list[Written]) -> Written:
-        (text, _, tensor), (a, _, _), (b, _, _) = written
+        (text, _, tensor), (a, _, first), (b, _, second) = written
+        if tensor is None:
+            return f"mixed_where({text}, {a}, {b})", ATOM, True if first and second else None
         if isinstance(condition, list) and condition[0] in COMPARISONS:
             text = _compared(condition[0], [self.write(part) for part in condition[1:]])
         elif tensor:
             text = f"{_inside(text, written[0][1], SUM)} != 0"
         if tensor:
             return f"torch.where({text}, {a}, {b})", ATOM, True
-        return f"({a} if {text} else {b})", ATOM, written[1][2] or written[2][2]
+        return f"({a} if {text} else {b})", ATOM, first if first is second else None
 
     def _comparison(self, operation: str, written: list[Written]) -> Written:
-        line, tensor = _compared(operation, written), any(part[2] for part in written)
+        line, tensor = _compared(operation, written), joined(written[0][2], written[1][2])
+        if tensor is None:
+            return f"mixed_call(torch.Tensor.float, float, {line})", ATOM, None
         return (f"({line}).float()" if tensor else f"float({line})"), ATOM, tensor
 
-    def _function(self, operation: str, written: list[Written], tensor: bool) -> str:
-        texts = [text for text, _, _ in written]
-        if operation in ("min", "max"):
-            return functools.reduce(lambda a, b: _extreme(operation, a, b), written)[0]
-        if operation == "clamp":
-            return _extreme("min", _extreme("max", written[0], written[1]), written[2])[0]
+    def _function(self, operation: str, text: str, _: int, tensor: Kind) -> str:
         if operation == "abs":
-            return f"abs({texts[0]})"
+            return f"abs({text})"
+        if tensor is None:
+            return f"mixed_call({ON_TENSORS[operation]}, {ON_NUMBERS[operation]}, {text})"
         if tensor:
-            return f"{ON_TENSORS[operation]}({texts[0]})"
+            return f"{ON_TENSORS[operation]}({text})"
         if operation == "floor":
-            return f"float(math.floor({texts[0]}))"
+            return f"float(math.floor({text}))"
         if operation == "sign":
-            return f"(math.copysign(1.0, {texts[0]}) if {texts[0]} else 0.0)"
-        return f"{ON_NUMBERS[operation]}({texts[0]})"
+            return f"(math.copysign(1.0, {text}) if {text} else 0.0)"
+        return f"{ON_NUMBERS[operation]}({text})"
+
+
+def joined(a: Kind, b: Kind) -> Kind:
+    """What an operation makes of two: a tensor where one is."""
+    return True if a or b else None if a is None or b is None else False
 
 
 def _compared(operation: str, written: list[Written]) -> str:
@@ -107,6 +122,8 @@ def _compared(operation: str, written: list[Written]) -> str:
 
 
 def _extreme(operation: str, a: Written, b: Written) -> Written:
+    if a[2] is None or b[2] is None:
+        return f"mixed_{operation}({a[0]}, {b[0]})", ATOM, joined(a[2], b[2])
     if a[2] and b[2]:
         return f"torch.{operation}imum({a[0]}, {b[0]})", ATOM, True
     if a[2] or b[2]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from worker.training.config import Component
 from worker.training.models import gpt, layers, lstm, mlp, resnet, transformer
 
+from . import mixed
 from .code import TAB, block, call, is_attribute, literal
 from .expressions import expression
 from .graphs import graph
@@ -77,7 +78,8 @@ def formula(config: Component) -> ModelSource:
     text = expression(config["expression"], dict.fromkeys(names, True), names)
     init = block("def __init__(self) -> None:", ["super().__init__()", *made])
     forward = block("def forward(self) -> torch.Tensor:", [f"return {text}"])
-    return ModelSource("Function()", [block("class Function(nn.Module):", [init, "", forward])], {"import math"})
+    whole = block("class Function(nn.Module):", [init, "", forward])
+    return ModelSource("Function()", [*mixed.definitions(whole), whole], {"import math"})
 
 
 KINDS: dict[str, Callable[[Component], ModelSource]] = {

@@ -8,6 +8,7 @@ from worker.training.config import Component
 from worker.training.formulas import names_in
 from worker.training.optimizers import OPTIMIZERS
 
+from . import mixed
 from .code import arguments, block, call, literal, variables
 from .expressions import expression, is_tensor
 from .paths import parameter_lists
@@ -17,7 +18,7 @@ GIVEN = ("param", "grad", "noise", "lr", "step")
 # What the method needs for itself.
 TAKEN = {
     "self", "closure", "loss", "group", "weight", "state", "generator", "torch", "math", "abs", "min", "max", "float",
-    *GIVEN,
+    *GIVEN, *mixed.NAMES,
 }  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def bracketed(items: list[str]) -> str:
 
 def rule_class(config: Component, seed: int, name: str = "UpdateRule") -> str:
     """The formulas in order, over each parameter, with its state."""
-    tensors = {"param": True, "grad": True, "noise": True, "lr": False, "step": False}
+    tensors: dict[str, bool | None] = {"param": True, "grad": True, "noise": True, "lr": False, "step": False}
     tensors |= dict.fromkeys(config["hyperparameters"], False) | dict.fromkeys(config["state"], True)
     own = dict.fromkeys([*tensors, *(target for target, _ in config["update"])])
     names = variables([name for name in own if name not in GIVEN], TAKEN) | {name: name for name in GIVEN}
@@ -82,8 +83,11 @@ def rule_class(config: Component, seed: int, name: str = "UpdateRule") -> str:
         alias = isinstance(tree, str) and on_tensor and target != "param"
         loop.append(f"{names[target]} = {text}.clone()" if alias else f"{names[target]} = {text}")
         tensors[target] = on_tensor
+    last = dict(config["update"])
     for key in config["state"]:
         new = names[key] if tensors[key] else f"torch.full_like(weight, {names[key]})"
+        if tensors[key] is None or last[key][0] == "where":  # perhaps the weight itself, which is about to change
+            new = f"mixed_state({names[key]}, weight)"
         loop.append(f"state[{literal(key)}] = {new}")
     loop.append("weight.copy_(param)")
     body = [*(["generator = None"] if noisy else [])]

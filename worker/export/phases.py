@@ -10,6 +10,7 @@ from worker.resolve import Resolution
 from worker.training.config import Component, Config
 from worker.training.optimizers.groups import grouped_names
 
+from . import mixed
 from .code import block, call, literal
 from .optimizers import group_source, optimizer_call, rule_class
 from .schedulers import scheduler_source
@@ -54,7 +55,8 @@ class Phases:
         line = optimizer_call({**optimizer, "groups": groups}, self._model, frozen)
         if optimizer["type"] == "UpdateRule":
             name = "UpdateRule" if not index else f"UpdateRule{index + 1}"
-            self.definitions.append(rule_class(optimizer, self.config.seed, name))
+            rule = rule_class(optimizer, self.config.seed, name)
+            self.definitions += [*mixed.definitions(rule), rule]
             line = line.replace("UpdateRule", name, 1)
         return f"optimizer = {line}"
 
