@@ -238,3 +238,12 @@ def test_the_last_the_best_and_the_pinned_checkpoints_stay(session: Session) -> 
     job = session.get_one(Job, job_id)
     assert (job.latest_checkpoint_id, job.best_checkpoint_id) == ("ckpt_5", "ckpt_5")
     assert write(found, checkpoint(6), keep_last=1).unlink == ["jobs/j/a1/4"]  # the best one of before stays
+
+
+def test_older_checkpoints_give_way_where_none_is_the_best(session: Session) -> None:
+    job_id = submit(QUADRATIC, ringing=False)
+    found = claimed()
+    for number in (1, 2):
+        assert write(found, checkpoint(number), keep_last=2).unlink == []
+    assert write(found, checkpoint(3), keep_last=2).unlink == ["jobs/j/a1/1"]
+    assert session.get_one(Job, job_id).best_checkpoint_id is None

@@ -34,6 +34,7 @@ def add_checkpoint(session: Session, lease: Lease, columns: dict[str, Any], keep
 def retire(session: Session, job_id: str, needed: Sequence[str | None], keep_last: int) -> list[str]:
     """Delete the rows of checkpoints that are neither needed, pinned, nor among the last ones; their files."""
     last = select(Checkpoint.id).where(Checkpoint.job_id == job_id).order_by(Checkpoint.seq.desc()).limit(keep_last)
-    kept = or_(Checkpoint.id.in_(needed), Checkpoint.id.in_(last), Checkpoint.pinned)
+    known = [id for id in needed if id is not None]  # NULL IN (...) is neither true nor false: all rows would stay
+    kept = or_(Checkpoint.id.in_(known), Checkpoint.id.in_(last), Checkpoint.pinned)
     statement = delete(Checkpoint).where(Checkpoint.job_id == job_id, ~kept).returning(Checkpoint.path)
     return list(session.scalars(statement, execution_options={"synchronize_session": False}))
