@@ -39,13 +39,14 @@ def from_pydantic(error: ValidationError, document: Any) -> SpecError:
 def _in_document(location: tuple[str | int, ...], document: Any) -> list[str | int]:
     path: list[str | int] = []
     current = document
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
+    for part in location:
         if isinstance(current, dict) and part in current:
             current = current[part]
         elif isinstance(current, list) and isinstance(part, int):
             current = current[part] if part < len(current) else None
-        elif not (last and isinstance(current, dict) and part not in TAGS):
+        elif isinstance(current, dict) and part not in TAGS:
+            current = {}  # what is missing may be asked for with all of its keys
+        else:
             continue
         path.append(part)
     return path

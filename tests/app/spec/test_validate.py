@@ -229,6 +229,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (IRIS, {"/metrics": ["acuracy"]}, "/metrics/0", "did you mean 'accuracy'"),
     (IRIS, {"/training/epochs": 1_000_001}, "/training/epochs", "1000000"),
     (IRIS, {"/training/epochs": ...}, "/training/epochs", "is required"),
+    (IRIS, {"/training": ...}, "/training/epochs", "is required"),
     (IRIS, {"/training/batch_size": ...}, "/training/batch_size", "is required"),
     (IRIS, {"/training/batch_size": 200, "/training/drop_last": True}, "/training/drop_last", "no batch"),
     (IRIS, {"/training/clip": {"type": "norm"}}, "/training/clip/max_norm", "is required"),
