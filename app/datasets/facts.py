@@ -9,7 +9,8 @@ from typing import Any, Protocol, Self
 class Facts:
     """One part of data, or all of it before the split.
 
-    `shape` is one sample's, without the batch; `classes` is None where the targets are numbers, `target_width` of them.
+    `shape` is one sample's, without the batch; `classes` is None where the targets are numbers, `target_width` of them:
+    0 where nothing is the target.
     `class_counts` (samples of each class, in class order) are needed for a stratified split only.
     """
 

@@ -88,7 +88,7 @@ def facts(stored: Stored, columns: Columns | None = None) -> Facts:
         chosen.shape,
         chosen.dtype,
         chosen.classes,
-        1 if chosen.classes is not None else math.prod(chosen.target_shape),
+        1 if chosen.classes is not None else math.prod(chosen.target_shape) if chosen.targets else 0,
         chosen.class_counts,
         stored.reference,
         target_shape=chosen.target_shape if rows else None,

@@ -226,6 +226,9 @@ def _synthetic_facts(synthetic: Synthetic) -> Facts:
 
 
 def _loss_complaints(loss: Loss, facts: Facts) -> Iterator[Complaint]:
+    if facts.classes is None and facts.target_width == 0:
+        yield Complaint(("data", "columns", "target"), "no column is the target: name it")
+        return
     if loss.target == "labels" and facts.classes is not None:
         yield Complaint(("loss", "type"), f"{loss.type} needs rows of classes, a target of this data set is one class")
     if loss.target == "class" and facts.classes is None:

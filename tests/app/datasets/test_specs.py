@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.app.conftest import SPEC, Api
@@ -61,6 +62,21 @@ def test_what_is_not_there_is_pointed_at(
     reply = api.post("/v1/jobs", json={**SPEC, **section})
     assert reply.status_code == 422
     assert [error["pointer"] for error in reply.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "steps"),
+    [
+        (files.lines(*[{"text": "a b"}] * 4), "texts.jsonl", [{"type": "Tokenize", "max_length": 2}]),
+        (files.npz(a=np.arange(4.0), b=np.arange(4.0)), "numbers.npz", []),
+    ],
+)
+def test_data_without_a_target_teaches_nothing(api: Api, file: bytes, name: str, steps: list[Any]) -> None:
+    assert upload(api, file, name, name="bare").json()["target"] is None
+    regression = {"loss": {"type": "MSELoss"}, "metrics": [], **data("bare@latest", preprocess=steps)}
+    reply = api.post("/v1/jobs", json={**SPEC, **regression})
+    assert reply.status_code == 422
+    assert [error["pointer"] for error in reply.json()["errors"]] == ["/data/columns/target"]
 
 
 def test_another_projects_data_is_422(api: Api, make_api: Callable[..., Api], flowers: dict[str, Any]) -> None:
