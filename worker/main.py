@@ -116,7 +116,7 @@ class Host:
 
     def _part(self, name: str, module: list[str], steps: Steps, environment: dict[str, str], *fds: int) -> None:
         command = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), str(int(signal.SIGKILL)), "0", "0"]
-        command += [sys.executable, "-m", *module]
+        command += [sys.executable, "-P", "-m", *module]
 
         def start() -> subprocess.Popen[bytes]:
             return subprocess.Popen(

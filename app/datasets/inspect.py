@@ -31,7 +31,7 @@ def inspect(format: str, files: Files, target: str | None, limits: Limits) -> De
         "target": target,
         "limits": asdict(limits),
     }
-    command = [sys.executable, "-m", "app.datasets.inspect"]
+    command = [sys.executable, "-P", "-m", "app.datasets.inspect"]
     environment = {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),

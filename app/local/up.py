@@ -140,7 +140,7 @@ class LocalService:
         log = self.state.open_log(name)
 
         def start() -> subprocess.Popen[bytes]:
-            command = [sys.executable, "-m", *module]
+            command = [sys.executable, "-P", "-m", *module]
             return spawn(command, log, cwd=self.state.path, env=env or dict(os.environ), pass_fds=fds)
 
         self.supervisor.add(Part(name, start, steps))

@@ -63,7 +63,7 @@ def up(
         moved = {"DESCENT_UP_HOST": host, "DESCENT_UP_PORT": str(port), "DESCENT_STATE": str(state)}
         if workers is not None:
             moved["DESCENT_UP_SLOTS"] = str(workers)
-        os.execve(sys.executable, [sys.executable, "-m", "descent.cli.operate", "up"], os.environ | moved)
+        os.execve(sys.executable, [sys.executable, "-P", "-m", "descent.cli.operate", "up"], os.environ | moved)
     with server_parts():
         from app.local.processes import StartError
         from app.local.up import LocalService, Options
@@ -221,7 +221,7 @@ def worker(
     arguments = ["--queues", queues] if queues else ["--slots", slots or training_slots(None)]
     if labels:
         arguments += ["--labels", labels]
-    os.execv(sys.executable, [sys.executable, "-m", "worker.main", *arguments])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "worker.main", *arguments])
 
 
 @app.command(rich_help_panel=OPERATE)

@@ -207,6 +207,22 @@ def test_a_database_that_is_away_is_said_plainly(installation: Installation) -> 
     assert (done.returncode, done.stderr.startswith("error: the database cannot be used: ")) == (1, True)
 
 
+def test_a_module_in_the_folder_where_it_is_started_is_not_taken_for_one_of_ours(installation: Installation) -> None:
+    (installation.state.parent / "app.py").write_text("raise SystemExit('taken')")
+    installation.servers = {"DESCENT_DATABASE_URL": "postgresql://nobody@/nothing?host=/nowhere"}
+    command = [Path(sys.executable).with_name("descent"), "up", "--workers", "1", "--port", "0"]
+    command += ["--state", str(installation.state)]
+    done = subprocess.run(
+        command,
+        env=installation.environment(),
+        cwd=installation.state.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr.startswith("error: the database cannot be used: ")
+
+
 def test_a_port_in_use_is_said_plainly(installation: Installation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

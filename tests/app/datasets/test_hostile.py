@@ -228,3 +228,12 @@ def test_the_child_says_what_describe_says(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no column 'z'") as caught:
         inspect("csv", paths, "z", TIGHT)
     assert (caught.value.pointer, type(caught.value)) == ("/target", DatasetError)
+
+
+def test_the_child_takes_no_module_from_the_folder_where_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = files.put(tmp_path, file=files.IRIS)
+    (tmp_path / "pydoc.py").write_text("raise SystemExit('taken')")
+    monkeypatch.chdir(tmp_path)
+    assert inspect("csv", paths, "species", TIGHT)["target"] == "species"
