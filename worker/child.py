@@ -93,11 +93,18 @@ def train(order: dict[str, Any], report: Any, requests: Requests) -> None:
     try:
         spec, known = validate(order["resolved_spec"]), Known.from_json(order.get("datasets", {}))
         sources = sources_of(known, store)
-        prepared = data.prepare(spec, store, facts_of=known.facts_of, source_of=sources, contents=known.contents())
+        prepared = data.prepare(
+            spec,
+            store,
+            facts_of=known.facts_of,
+            source_of=sources,
+            contents=known.contents(),
+            memory_bytes=order.get("memory_bytes"),
+        )
         config = translate(
             order["resolved_spec"],
             data=prepared,
-            run=order["run"],
+            run=order["run"] | {"memory_bytes": order.get("memory_bytes")},
             facts_of=known.facts_of,
             weights_of=weights_in(order.get("weights"), store),
             vectors=prepare_vectors(spec, prepared, store, known),

@@ -46,11 +46,13 @@ def prepare(
     facts_of: FactsOf = builtin_facts,
     source_of: SourceOf = builtin_source,
     contents: Mapping[str, Any] | None = None,
+    memory_bytes: int | None = None,
 ) -> dict[str, Any] | None:
     """The engine's `data` section: `{"file"}`, `{"synthetic"}` (the engine makes it), or None for a model without data.
 
     The file lies under `<store>/prepared/` by the hash of all that decides its content: `contents` has the SHA-256 of
-    stored data sets, since a name such as "mnist" may come to mean other files. Raises SpecError.
+    stored data sets, since a name such as "mnist" may come to mean other files. What does not fit into `memory_bytes`
+    is made in files. Raises SpecError.
     """
     if spec.data is None or spec.loss is None:
         return None
@@ -61,7 +63,7 @@ def prepare(
     path = store / "prepared" / f"{deciding_hash(spec, contents)}.safetensors"
     if not path.exists():
         plan(spec, facts_of)  # says with a pointer what does not fit
-        with Room(path.parent) as room:
+        with Room(path.parent, memory_bytes) as room:
             tensors, notes = _made(spec, source_of, room)
             write_atomically(path, tensors, {"descent": json.dumps({**notes, "made_from": _deciding(spec)})})
     return {"file": str(path)}

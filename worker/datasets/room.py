@@ -14,13 +14,15 @@ from torch import Tensor
 
 LARGE_BYTES = 2**30
 CHUNK_BYTES = 64 * 2**20
+TENSORS, PIECES = 32, 256  # of the memory that there is, a tensor in it has such a share at most, and a piece of one
 
 
 class Room:
     """A context: what it has given is gone with it. Without a folder everything is memory."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, memory_bytes: int | None = None) -> None:
         self._parent = folder
+        self._memory_bytes = memory_bytes
         self._folder: Path | None = None
         self._given = 0
 
@@ -36,7 +38,7 @@ class Room:
     def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """A tensor without values; a large one is mapped from a file, so that its pages need not fit into memory."""
         size = prod(shape)
-        if self._parent is None or size * dtype.itemsize < LARGE_BYTES:
+        if self._parent is None or size * dtype.itemsize < self._large_bytes:
             return torch.empty(tuple(shape), dtype=dtype)
         if self._folder is None:
             self._parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ class Room:
         if len(rows) == 0:
             return rows
         made: Tensor | None = None
-        for piece in pieces(len(rows), rows[:1].nbytes):
+        for piece in self._pieces(len(rows), rows[:1].nbytes):
             changed = change(rows[piece])
             if piece.stop >= len(rows) and piece.start == 0:
                 return changed
@@ -64,12 +66,20 @@ class Room:
 
     def take(self, rows: Tensor, index: Tensor) -> Tensor:
         """`rows[index]`."""
-        if rows.nbytes < LARGE_BYTES:
+        if rows.nbytes < self._large_bytes:
             return rows[index]
         taken = self.empty((len(index), *rows.shape[1:]), rows.dtype)
-        for piece in pieces(len(index), rows[:1].nbytes):
+        for piece in self._pieces(len(index), rows[:1].nbytes):
             taken[piece] = rows[index[piece]]
         return taken
+
+    @property
+    def _large_bytes(self) -> int:
+        return LARGE_BYTES if self._memory_bytes is None else min(LARGE_BYTES, self._memory_bytes // TENSORS)
+
+    def _pieces(self, count: int, row_bytes: int) -> Iterator[slice]:
+        most = CHUNK_BYTES if self._memory_bytes is None else min(CHUNK_BYTES, self._memory_bytes // PIECES)
+        return pieces(count, row_bytes, most)
 
 
 def allocate(path: str, size: int) -> None:
@@ -78,8 +88,8 @@ def allocate(path: str, size: int) -> None:
         os.posix_fallocate(file.fileno(), 0, size)
 
 
-def pieces(count: int, row_bytes: int) -> Iterator[slice]:
+def pieces(count: int, row_bytes: int, most_bytes: int | None = None) -> Iterator[slice]:
     """Slices that together are all rows, each of some megabytes."""
-    step = max(1, CHUNK_BYTES // max(1, row_bytes))
+    step = max(1, (CHUNK_BYTES if most_bytes is None else most_bytes) // max(1, row_bytes))
     for start in range(0, count, step):
         yield slice(start, start + step)

@@ -64,6 +64,7 @@ class Run:
     fork: dict[str, str] | None = None  # another job's checkpoint to start from, while there is none of this job's
     same_environment: bool = False  # refuse to go on in another one
     spec_sha256: str = ""
+    memory_bytes: int | None = None  # what the process may have of the host's
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Trainer:
         self.config, self.report, self.requests, self.world = config, report, requests, world
         self.device = environment.configure(config, world.rank)
         self.environment = environment.fingerprint(self.device, world.size)
-        self.data = None if config.data is None else data.load(config.data, self.device)
+        self.data = None if config.data is None else data.load(config.data, self.device, config.run.memory_bytes)
         if self.data is not None:
             parts = (self.data.train, self.data.validation, self.data.test)
             require_labels(config.loss, [part.targets for part in parts if part is not None])

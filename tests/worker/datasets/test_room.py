@@ -1,6 +1,7 @@
 """Data larger than memory is prepared through files, to the same bytes."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from app.datasets.stored import Known
 from app.jobs.spec import validate
@@ -21,6 +22,8 @@ from worker.data import prepare
 from worker.datasets import room
 from worker.datasets.tensor_file import write_tensors
 from worker.datasets.uploaded import sources_of
+from worker.limits import memory_of
+from worker.training.data.dataset import load
 
 STEPS: list[dict[str, Any]] = [
     {"type": "Standardize"},
@@ -36,11 +39,14 @@ SPEC: dict[str, Any] = {
 TABLE = "a,b,kind,y\n" + "".join(f"{i * 0.37!r},{'' if i % 9 == 0 else i},{'pqr'[i % 3]},{i % 2}\n" for i in range(50))
 
 
-def prepared(store: Path, found: Any, steps: list[dict[str, Any]], *, read: bool = True) -> bytes:
+def prepared(
+    store: Path, found: Any, steps: list[dict[str, Any]], *, read: bool = True, memory_bytes: int | None = None
+) -> bytes:
     data = {"dataset": "ds_x", "split": {"train": 0.7, "validation": 0.3}, "preprocess": steps}
     known = Known({"ds_x": {"train": found}})
     spec = validate({**SPEC, "data": data})
-    made = prepare(spec, store, facts_of=known.facts_of, source_of=sources_of(known, store))
+    sources = sources_of(known, store)
+    made = prepare(spec, store, facts_of=known.facts_of, source_of=sources, memory_bytes=memory_bytes)
     assert made is not None
     path = Path(made["file"])
     content = path.read_bytes() if read else b""
@@ -87,11 +93,9 @@ import json, resource, sys
 from pathlib import Path
 from app.datasets.stored import Stored
 from tests.worker.datasets.test_room import STEPS, prepared
-from worker.datasets import room
-room.LARGE_BYTES, room.CHUNK_BYTES = int(sys.argv[3]), 2**18
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmData")).split()[1]) * 1024
 resource.setrlimit(resource.RLIMIT_DATA, (used + 48 * 2**20,) * 2)  # private memory; pages of files do not count
-prepared(Path(sys.argv[1]), Stored(**json.loads(sys.argv[2])), STEPS[:1], read=False)
+prepared(Path(sys.argv[1]), Stored(**json.loads(sys.argv[2])), STEPS[:1], read=False, memory_bytes=int(sys.argv[3]))
 """
 
 
@@ -100,13 +104,26 @@ def test_data_larger_than_memory_is_prepared(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6_000, 28, 28), dtype=np.uint8)
     found = stored(tmp_path, "idx", images=files.idx(pixels), labels=files.idx(np.arange(6_000, dtype=np.int32) % 10))
 
-    def run(large_bytes: int) -> subprocess.CompletedProcess[str]:
-        arguments = [str(tmp_path), json.dumps(asdict(found)), str(large_bytes)]
+    def run(memory_bytes: int) -> subprocess.CompletedProcess[str]:
+        arguments = [str(tmp_path), json.dumps(asdict(found)), str(memory_bytes)]
         command = [sys.executable, "-c", IN_LITTLE_MEMORY, *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     control = run(2**40)
     assert control.returncode != 0
     assert "memory" in control.stderr.lower()
-    done = run(2**20)
+    done = run(48 * 2**20)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_data_larger_than_memory_stays_in_its_file_while_it_is_trained_on(tmp_path: Path) -> None:
+    tensors = {"train.inputs": torch.ones(2**22, 4), "train.targets": torch.ones(2**22)}
+    save_file(tensors, tmp_path / "x")
+    del tensors
+
+    def taken(memory_bytes: int | None) -> int:
+        before = memory_of(os.getpid())
+        part = load({"file": str(tmp_path / "x")}, torch.device("cpu"), memory_bytes).train
+        return memory_of(os.getpid()) - before if len(part) else 0
+
+    assert taken(2**28) < 2**25 < taken(None)

@@ -13,6 +13,7 @@ from worker.training.errors import ConfigError
 from .synthetic import synthesize
 
 COPIED_BYTES = 2**30  # a larger part stays mapped: its pages need not fit into memory
+COPIED_SHARE = 8  # nor is more copied than such a share of what memory there is
 
 
 class Batch(NamedTuple):
@@ -63,10 +64,11 @@ class Dataset:
     test: Part | None
 
 
-def load(data: dict[str, Any], device: torch.device) -> Dataset:
+def load(data: dict[str, Any], device: torch.device, memory_bytes: int | None = None) -> Dataset:
     """Read the tensor file or make the synthetic set, on the device. Raises ConfigError without a training part."""
     tensors = synthesize(data["synthetic"]) if "synthetic" in data else _read(Path(data["file"]))
-    parts = {name: _part(tensors, name, device) for name in ("train", "validation", "test")}
+    copied = COPIED_BYTES if memory_bytes is None else min(COPIED_BYTES, memory_bytes // COPIED_SHARE)
+    parts = {name: _part(tensors, name, device, copied) for name in ("train", "validation", "test")}
     if parts["train"] is None:
         raise ConfigError("/data/split/train", "the training part is empty")
     return Dataset(parts["train"], parts["validation"], parts["test"])
@@ -77,11 +79,11 @@ def _read(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
 
 
-def _part(tensors: dict[str, Tensor], name: str, device: torch.device) -> Part | None:
+def _part(tensors: dict[str, Tensor], name: str, device: torch.device, copied: int) -> Part | None:
     inputs = tensors.get(f"{name}.inputs")
     if inputs is None or len(inputs) == 0:
         return None
-    if inputs.nbytes <= COPIED_BYTES:
+    if inputs.nbytes <= copied:
         inputs = inputs.clone()  # out of the mapped file, into aligned memory
     lengths, weights = tensors.get(f"{name}.lengths"), tensors.get(f"{name}.weights")
     return Part(
