@@ -33,5 +33,5 @@ FORMATS: Mapping[str, Format] = {
 def guess_format(roles: frozenset[str], filename: str) -> str | None:
     """The format by the fields that came with files, and a file's name."""
     if roles != {"file"}:
-        return next((name for name, format in FORMATS.items() if roles == set(format.roles)), None)
+        return next((name for name, format in FORMATS.items() if roles <= set(format.roles)), None)
     return next((name for name, format in FORMATS.items() if Path(filename.lower()).suffix in format.endings), None)

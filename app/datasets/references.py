@@ -58,8 +58,20 @@ class Catalog(Known):
             version = None if match[2] == "latest" else int(match[2])
             dataset = repository.get_version(session, self.project_id, match[1], version)
         if dataset is None:
-            raise UnknownDataset(f"there is no data set {reference[:100]!r}; built in are: {', '.join(BUILTIN)}")
+            raise UnknownDataset(f"there is no data set {reference[:100]!r}; {self._offered(session, reference)}")
         return {"train": _stored(session, dataset, dataset.id)}
+
+    def _offered(self, session: Session, reference: str) -> str:
+        """What there is of that name, else what is built in."""
+        name = reference.partition("@")[0]
+        latest = None
+        if VERSION.fullmatch(f"{name}@latest"):
+            latest = repository.get_version(session, self.project_id, name, None)
+        return (
+            f"built in are: {', '.join(BUILTIN)}"
+            if latest is None
+            else f"there is {name}@latest ({name}@{latest.version})"
+        )
 
 
 def _stored(session: Session, dataset: Dataset, reference: str) -> Stored:

@@ -79,7 +79,8 @@ def _checkpoint(session: Session, project_id: str, job_id: str, wanted: str) -> 
         assert job is not None
         newest = job[wanted]
         if newest is None:
-            raise refusal("checkpoint", f"the job has no {wanted} checkpoint yet")
+            hint = " (checkpoint.keep_best saves one)" if wanted == "best" else ""
+            raise refusal("checkpoint", f"the job has no {wanted} checkpoint yet{hint}")
         wanted = newest
     held = _held(session, project_id, wanted)
     if held is not None and held.job_id == job_id:

@@ -129,4 +129,5 @@ def _pixels(opened: zipfile.ZipFile, info: zipfile.ZipInfo, grey: bool) -> NDArr
 def _broken(info: zipfile.ZipInfo, error: Exception) -> DatasetError:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return DatasetTooLarge(f"{info.filename[:100]!r} has more than {MAX_PIXELS:,} pixels")
-    return DatasetError(f"{info.filename[:100]!r} is no readable image: {str(error)[:200]}")
+    why = "" if isinstance(error, UnidentifiedImageError) else f": {str(error)[:200]}"  # it names a Python object
+    return DatasetError(f"{info.filename[:100]!r} is no readable image{why}")

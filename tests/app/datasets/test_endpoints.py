@@ -155,7 +155,7 @@ def test_what_a_job_needs_stays(api: Api, iris: dict[str, Any], session: Session
         ({"format": "pickle"}, {"file": ("a.csv", files.IRIS)}, "/format"),
         ({}, {"file": ("data", files.IRIS)}, "/format"),
         ({"colour": "red"}, {"file": ("a.csv", files.IRIS)}, "/colour"),
-        ({}, {"images": ("a", b"x")}, "/format"),
+        ({}, {"images": ("a", b"x")}, "/labels"),
         ({"format": "idx"}, {"images": ("a", b"x")}, "/labels"),
         ({"format": "csv"}, {"file": ("a", b"x"), "labels": ("a", b"x")}, "/labels"),
         ({"target": "y"}, {"file": ("a.csv", "x,y\n1,inf\n")}, "/file"),

@@ -38,9 +38,11 @@ def test_what_is_not_the_projects_is_unknown(
         with pytest.raises(UnknownDataset):
             other.facts_of(reference)
     mine = Catalog(api.project_id, role)
-    for reference in ("iris@9", "iris@0", "iris@", "flowers@latest", "ds_" + "0" * 26, "../x", "iris@1@2"):
+    for reference in ("iris@9", "iris@0", "iris@", "flowers@latest", "ds_" + "0" * 26, "../x", "iris@1@2", "a\0@1"):
         with pytest.raises(UnknownDataset, match="there is no data set"):
             mine.facts_of(reference)
+    with pytest.raises(UnknownDataset, match=r"there is iris@latest \(iris@3\)"):
+        mine.facts_of("iris@9")
     with pytest.raises(UnknownDataset, match="descent datasets install mnist"):
         mine.facts_of("mnist")
 
