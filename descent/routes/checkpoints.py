@@ -39,7 +39,8 @@ class CheckpointRoutes(JobRoutes):
         best = found["best"]["checkpoint"] if found["best"] else None
         named = found["latest_checkpoint"] if checkpoint == "latest" else best
         if named is None:
-            raise DescentError(f"{found['id']} is {found['status']} and has no {checkpoint} checkpoint")
+            hint = " (checkpoint.keep_best in the spec saves one)" if checkpoint == "best" else ""
+            raise DescentError(f"{found['id']} is {found['status']} and has no {checkpoint} checkpoint{hint}")
         return named
 
     def weights(self, job: JobRef, checkpoint: str = "latest") -> bytes:
