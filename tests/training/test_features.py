@@ -207,6 +207,18 @@ def test_a_phase_that_diverges_at_once_comes_again_with_smaller_rates(
         same(resumed, whole)
 
 
+def test_what_a_rollback_remembers_grows_with_no_resume(config: Config, train: Train) -> None:
+    """Paused again and again inside an epoch, where nothing new is remembered."""
+    rollback(config)
+    sizes, resume = [], None
+    for attempt in (1, 2, 3):
+        paused = train(config, stop_at_step=1, attempt=attempt, resume=resume)
+        saved = paused.of("checkpoint")[-1]
+        resume = {"path": saved["path"], "sha256": saved["sha256"]}
+        sizes.append(len(load_file(paused.directory / saved["path"])))
+    assert sizes[1:] == sizes[:-1]
+
+
 @pytest.mark.parametrize(
     ("optimizer", "scheduler", "words"),
     [

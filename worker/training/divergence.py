@@ -8,7 +8,7 @@ from torch import Tensor
 from . import state
 from .errors import Diverged
 from .optimizers import learning_rates, scale_learning_rates
-from .packing import pack, unpack
+from .packing import STATE, pack, unpack
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -91,5 +91,5 @@ class Divergence:
             return
         self._times, self._lowest = saved["times"], saved["lowest"]
         self._factors = dict(saved.get("factors", []))  # which an older checkpoint has not
-        tensors = dict(saved["tensors"])
-        self._anchor = (tensors, pack(saved["content"], tensors))
+        weights = {name: tensor for name, tensor in saved["tensors"].items() if not name.startswith(STATE)}
+        self._anchor = (weights, pack(saved["content"], weights))  # which adds all else, as when it was made

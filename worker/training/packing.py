@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 TAG = "~"
+STATE = "state."
 
 
-def pack(value: Any, tensors: dict[str, Tensor], prefix: str = "state.") -> Any:
+def pack(value: Any, tensors: dict[str, Tensor], prefix: str = STATE) -> Any:
     """JSON-able form of a tree. Tensors are copied to the CPU into `tensors`, so nothing of the live state is shared.
 
     Raises TypeError for a type that would not come back as it was.
