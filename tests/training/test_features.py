@@ -207,6 +207,19 @@ def test_a_phase_that_diverges_at_once_comes_again_with_smaller_rates(
         same(resumed, whole)
 
 
+def test_a_pause_between_a_lost_loss_and_its_discovery_goes_back_as_well(
+    config: Config, train: Train, interrupted: Interrupted
+) -> None:
+    """The losses of an epoch wait on the device: the checkpoint of the pause is the first to look at them."""
+    rollback(config)
+    whole = train(config)
+    for step in range(17, 25):
+        config["run"]["directory"] += "x"
+        resumed = interrupted(config, step)
+        assert resumed.rows == whole.rows
+        same(resumed, whole)
+
+
 def test_what_a_rollback_remembers_grows_with_no_resume(config: Config, train: Train) -> None:
     """Paused again and again inside an epoch, where nothing new is remembered."""
     rollback(config)

@@ -86,9 +86,17 @@ class Trainer:
             return self.finish()
         except StopRequested as stop:
             if stop.request != "cancel":
-                self.saving.save("pause" if stop.request == "pause" else "drain")
-                self.saving.finish()
+                self.leave("pause" if stop.request == "pause" else "drain")
             return self.end("stopped", request=stop.request)
+
+    def leave(self, reason: str) -> None:
+        """A checkpoint to go on from. Raises Diverged."""
+        try:
+            self.saving.save(reason)
+        except Diverged as diverged:  # by a loss that nobody had looked at yet
+            self.divergence.recover(diverged)
+            self.saving.save(reason)
+        self.saving.finish()
 
     @property
     def finished(self) -> bool:
@@ -179,9 +187,9 @@ class Trainer:
 
     def close_epoch(self) -> None:
         """Validate, step the schedule, write the row, keep what is best."""
+        self.fold()
         if self.progress.batch < self.batches:
             return  # stopped inside the epoch: it has no row
-        self.fold()
         values = self.rows.values()
         best = self.tracking.see(values, self.progress.epoch, self.progress.step)
         last = self.progress.epoch == self.config.epochs or self.tracking.stopped is not None
