@@ -74,6 +74,13 @@ ODD_JOBS: dict[str, Document] = {
         {"epochs": 2, "optimizer": {"type": "Adam", "lr": 0.01}},
         {"epochs": 3, "optimizer": {"type": "SGD", "lr": 1e30}, "scheduler": {"type": "StepLR", "step_size": 2}},
         {"epochs": 2, "scheduler": {"type": "ExponentialLR", "gamma": 0.9}}]),
+    "rollback-before-a-range-test": changed(WILD, optimizer=None, training={"batch_size": 5, "accumulate_steps": 2, "on_divergence": BACK, "log_every_steps": 1}, phases=[
+        {"epochs": 8, "optimizer": {"type": "SGD", "lr": 8.0}},
+        {"epochs": 9, "optimizer": {"type": "SGD", "lr": 0.1}, "scheduler": {"type": "RangeTest", "min_lr": 1e-3, "max_lr": 1e9}}]),
+    "rollback-after-a-range-test": changed(WILD, optimizer=None, training={"batch_size": 5, "on_divergence": {**BACK, "max_times": 20}}, phases=[
+        {"epochs": 3, "optimizer": {"type": "SGD", "lr": 0.1}, "scheduler": {"type": "RangeTest", "min_lr": 1e-3, "max_lr": 0.1}},
+        {"epochs": 8, "optimizer": {"type": "SGD", "lr": 1e9}},
+        {"epochs": 6, "scheduler": {"type": "RangeTest", "min_lr": 1e-3, "max_lr": 1e10}}]),
     "rollback-float16": changed(WILD, training__on_divergence=BACK, training__precision="float16", training__epochs=12),
     "rollback-function": {"model": {"type": "Function", "expression": "4 * x ** 2 + abs(y)", "initial": {"x": 2.0, "y": 1.0}}, "optimizer": {"type": "SGD", "lr": 1e3},
         "training": {"epochs": 90, "on_divergence": BACK, "log_every_steps": 4, "telemetry": ["groups"]}},
@@ -81,6 +88,7 @@ ODD_JOBS: dict[str, Document] = {
         scheduler={"type": "CyclicLR", "base_lr": 1.0, "max_lr": 8.0, "step_size_up": 3, "cycle_momentum": False, "interval": "step"}),
     "goes-on-with-nan": changed(WILD, training__on_divergence="continue", training__log_every_steps=3, training__telemetry=["groups"], training__epochs=12),
     "lbfgs-tells-all": changed(LINE, optimizer={"type": "LBFGS", "lr": 0.3, "max_iter": 3, "history_size": 4}, training={**TELL, "accumulate_steps": 2, "batch_size": 4, "clip": {"type": "value", "clip_value": 0.05}}, metrics=["mae"]),
+    "lbfgs-range-test-accumulated": changed(LINE, optimizer={"type": "LBFGS", "lr": 0.3, "max_iter": 3}, training__accumulate_steps=2, scheduler={"type": "RangeTest", "min_lr": 1e-3, "max_lr": 0.1}),
     "lbfgs-function": {"model": {"type": "Function", "expression": "(x - 1) ** 2 + 0.5 * cos(3 * y)", "initial": {"x": 2.0, "y": 1.0}}, "optimizer": {"type": "LBFGS", "lr": 0.5},
         "training": {"epochs": 5, "telemetry": ["groups"], "log_every_steps": 2}},
     "function-of-words-that-a-module-has": {"model": {"type": "Function", "expression": "forward ** 2 + 2 * training ** 2 + (half - T_destination) ** 2 + _compiled ** 2 + torch ** 2",

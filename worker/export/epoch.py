@@ -72,7 +72,7 @@ def diverged(outline: Outline) -> Iterator[str]:
         yield from rollback.diverged(outline)
     elif outline.watches_divergence:
         message = 'f"the training loss is no longer finite in epoch {epoch}"'
-        yield block("if not math.isfinite(total):", [f"raise SystemExit({message})"])
+        yield block(f"if not {outline.finite('total')}:", [f"raise SystemExit({message})"])
 
 
 def step_by_epoch(outline: Outline) -> Iterator[str]:

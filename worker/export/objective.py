@@ -57,4 +57,5 @@ def count(outline: Outline) -> Iterator[str]:
 def counters(outline: Outline) -> str:
     """The names that `count` gives new values."""
     found = ["total", "samples", *["recent", "seen"] * bool(outline.logged), *outline.metrics.counters]
+    found += ["counted"] * (outline.range_test and outline.accumulates)
     return ", ".join(found)

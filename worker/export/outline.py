@@ -99,23 +99,34 @@ class Outline:
 
     @property
     def range_test(self) -> bool:
-        return any(scheduler["type"] == "RangeTest" for scheduler in self.schedulers)
+        return bool(self.range_tests)
+
+    @property
+    def range_tests(self) -> list[int]:
+        """The phases that are range tests: what their losses come to is their own affair."""
+        phases = enumerate(self.config.phases)
+        return [i for i, phase in phases if phase.scheduler is not None and phase.scheduler["type"] == "RangeTest"]
 
     def in_range_test(self, lines: list[str]) -> list[str]:
         """What is done only in the phases that are range tests."""
-        tests = [p.scheduler is not None and p.scheduler["type"] == "RangeTest" for p in self.config.phases]
-        if all(tests):
+        if len(self.range_tests) == len(self.config.phases):
             return lines
-        return [block(f"if phase in {[index for index, is_one in enumerate(tests) if is_one]}:", lines)]
+        return [block(f"if phase in {self.range_tests}:", lines)]
 
     @property
     def rollback(self) -> dict[str, Any] | None:
         answer = self.config.training.on_divergence
-        return answer if isinstance(answer, dict) and not self.range_test else None
+        return answer if isinstance(answer, dict) and self.watches_divergence else None
 
     @property
     def watches_divergence(self) -> bool:
-        return self.config.training.on_divergence != "continue" and not self.range_test
+        everywhere = len(self.range_tests) == len(self.config.phases)
+        return self.config.training.on_divergence != "continue" and not everywhere
+
+    def finite(self, losses: str) -> str:
+        """Source of whether a sum of losses is as it has to be."""
+        finite = f"math.isfinite({losses})"
+        return f"(phase in {self.range_tests} or {finite})" if self.range_test else finite
 
     @property
     def logged(self) -> list[int]:

@@ -46,6 +46,7 @@ def functions(outline: Outline) -> Iterator[str]:
         lines += ["averaged.module.load_state_dict(average)", "averaged.n_averaged.copy_(count)"]
     lines += ["scaler.load_state_dict(scale)"] * outline.scaled
     lines += ["drawn[:] = others"] * outline.in_pieces
+    lines += ["losses[:] = tested"] * outline.range_test
     lines.append("torch.set_rng_state(random)")
     lines += ["torch.cuda.set_rng_state(random_cuda)"] * outline.cuda
     yield from ("", block("def go_back(moment):", lines), "")
@@ -67,6 +68,8 @@ def copied(outline: Outline) -> Iterator[tuple[str, str]]:
         yield "scale", "scaler.state_dict()"
     if outline.in_pieces:
         yield "others", "drawn"
+    if outline.range_test:
+        yield "tested", "losses"
     yield "random", "torch.get_rng_state()"
     if outline.cuda:
         yield "random_cuda", "torch.cuda.get_rng_state()"
@@ -89,7 +92,7 @@ def training(outline: Outline, epoch: list[str]) -> Iterator[str]:
     yield block(f"while epoch < {outline.epochs}:", ["epoch += 1", *epoch])
     yield block("for (kind, _), row in rows.items():", ["show(row, kind)" if outline.tells_all else "show(row)"])
     message = 'f"the training loss is no longer finite in epoch {epoch}"'
-    yield block("if not math.isfinite(total):", [f"raise SystemExit({message})"])
+    yield block(f"if not {outline.finite('total')}:", [f"raise SystemExit({message})"])
 
 
 def diverged(outline: Outline) -> Iterator[str]:
@@ -104,7 +107,7 @@ def diverged(outline: Outline) -> Iterator[str]:
     else:
         lines += ["go_back(moment)", scaled]
     lines += ["moment = remember()", "continue"]
-    yield block("if not math.isfinite(total):", lines)
+    yield block(f"if not {outline.finite('total')}:", lines)
 
 
 def entered(outline: Outline) -> list[str]:

@@ -81,7 +81,7 @@ def after_update(outline: Outline) -> Iterator[str]:
         again = ["counted = False"] * outline.accumulates
         yield from outline.in_range_test(["curve = smoothed(losses)", given_way, *again])
     if outline.logged:
-        finite = " and math.isfinite(total)" if outline.function and outline.watches_divergence else ""
+        finite = f" and {outline.finite('total')}" if outline.function and outline.watches_divergence else ""
         logged = f"({due(outline.logged)}){finite}" if finite else due(outline.logged)
         yield block(f"if {logged}:", step_row(outline))
     if outline.function:
@@ -95,7 +95,7 @@ def after_update(outline: Outline) -> Iterator[str]:
 def step_row(outline: Outline) -> Iterator[str]:
     """The mean loss since the last one; none for a loss that ends the epoch."""
     if outline.watches_divergence and not outline.function:
-        yield block("if not math.isfinite(recent):", ["break"])
+        yield block(f"if not {outline.finite('recent')}:", ["break"])
     yield 'step_row = {"step": step, "epoch": epoch, "train_loss": recent / seen, "learning_rates": step_rates}'
     yield 'step_row["gradient_norm"] = norm.item()'
     validate = outline.config.training.validate_every_steps
