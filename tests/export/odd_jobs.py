@@ -122,6 +122,7 @@ ODD_JOBS: dict[str, Document] = {
         {"type": "PolynomialLR", "total_iters": 4, "power": 2.0}, {"type": "MultiplicativeLR", "lr_lambda": "0.95"}]}),
     "resnet-cutmix-last-matrix": changed(LABELS, model={"type": "ResNet", "depth": 18, "width": 4}, data__augment=[{"type": "RandomCrop", "size": 8, "padding": 1}, {"type": "CutMix"}],
         metrics=["confusion_matrix", {"type": "top_k_accuracy", "k": 2}], optimizer={"type": "Adafactor", "lr": 0.01}, training={"epochs": 2, "batch_size": 24, "ema_decay": 0.5, "l1": 1e-5, "clip": {"type": "norm", "max_norm": 1.0}}),
+    "telemetry-of-an-embedding-with-a-largest-norm": changed(TOKENS, model={"type": "Sequential", "layers": [{"type": "Embedding", "embedding_dim": 6, "max_norm": 0.5}, {"type": "Linear"}]}, training=TELL),
     "log-softmax": changed(IRIS, model={"type": "Sequential", "layers": [{"type": "Linear", "out_features": 9}, {"type": "PReLU"}, {"type": "LayerNorm", "normalized_shape": [9]}, {"type": "Linear"}, {"type": "LogSoftmax", "dim": 1}]},
         loss={"type": "NLLLoss"}, metrics=["accuracy", "auroc"], optimizer={"type": "Adam", "lr": 0.02, "amsgrad": True, "weight_decay": 0.01}),
     "counts": changed(LINE, loss={"type": "PoissonNLLLoss"}, metrics=["mae"], optimizer={"type": "AdamW", "lr": 0.05}, scheduler={"type": "CosineAnnealingLR", "T_max": 2}, training={"epochs": 3, "batch_size": 3, "drop_last": True, "validate_every_steps": 2}),

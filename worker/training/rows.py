@@ -24,6 +24,7 @@ class EpochRows:
         self._is_function = trainer.config.model["type"] == "Function"
         self._telemetry = "groups" in trainer.config.training.telemetry
         self._group_norms: list[float | None] = []
+        self._weights: list[list[Tensor]] = []  # of each group, before the update
 
     def update(self, window: list[Batch], last: bool) -> Tensor | None:
         """One update; the epoch's last one is measured. Returns the gradient norm where it is wanted."""
@@ -32,12 +33,12 @@ class EpochRows:
         want_norm = last or trainer.steps.wants(trainer.progress.step + 1)
         if not self._is_function and not (self._telemetry and last):
             return updater.update(optimizer, window, want_norm)
-        before = [[p.detach().clone() for p in group["params"]] for group in optimizer.param_groups]
         updater.before_step = self._before_step
         norm = updater.update(optimizer, window, want_norm)
         updater.before_step = None
         if self._telemetry and last:
-            trainer.record.telemetry = {"groups": self._groups(before)}
+            trainer.record.telemetry = {"groups": self._groups()}
+            self._weights = []
         return norm
 
     def _before_step(self) -> None:
@@ -50,11 +51,13 @@ class EpochRows:
         if self._telemetry:
             groups = self._trainer.learner.optimizer.param_groups
             self._group_norms = [_norm([p.grad for p in group["params"] if p.grad is not None]) for group in groups]
+            # not earlier: a forward pass that keeps an embedding's norms changes weights too
+            self._weights = [[p.detach().clone() for p in group["params"]] for group in groups]
 
-    def _groups(self, before: list[list[Tensor]]) -> list[dict[str, Any]]:
+    def _groups(self) -> list[dict[str, Any]]:
         found = []
         groups = self._trainer.learner.optimizer.param_groups
-        for norm, old, group in zip(self._group_norms, before, groups, strict=True):
+        for norm, old, group in zip(self._group_norms, self._weights, groups, strict=True):
             change = _norm([p.detach() - o for p, o in zip(group["params"], old, strict=True)])
             size = _norm(old)
             found.append(
