@@ -122,6 +122,9 @@ ODD_JOBS: dict[str, Document] = {
         {"type": "PolynomialLR", "total_iters": 4, "power": 2.0}, {"type": "MultiplicativeLR", "lr_lambda": "0.95"}]}),
     "resnet-cutmix-last-matrix": changed(LABELS, model={"type": "ResNet", "depth": 18, "width": 4}, data__augment=[{"type": "RandomCrop", "size": 8, "padding": 1}, {"type": "CutMix"}],
         metrics=["confusion_matrix", {"type": "top_k_accuracy", "k": 2}], optimizer={"type": "Adafactor", "lr": 0.01}, training={"epochs": 2, "batch_size": 24, "ema_decay": 0.5, "l1": 1e-5, "clip": {"type": "norm", "max_norm": 1.0}}),
+    "rows-of-a-largest-norm": changed(TOKENS, model={"type": "Sequential", "layers": [{"type": "Embedding", "embedding_dim": 16, "max_norm": 0.5}, {"type": "Linear"}]},
+        data={"dataset": {**TOKENS["data"]["dataset"], "samples": 200, "classes": 300}, "split": {"train": 100, "validation": 60, "test": 40}},
+        optimizer={"type": "LBFGS", "lr": 1.0, "max_iter": 3}, training={"epochs": 2, "batch_size": 15, "ema_decay": 0.5, "accumulate_steps": 2, "validate_every_steps": 3, "telemetry": ["groups"]}),
     "telemetry-of-an-embedding-with-a-largest-norm": changed(TOKENS, model={"type": "Sequential", "layers": [{"type": "Embedding", "embedding_dim": 6, "max_norm": 0.5}, {"type": "Linear"}]}, training=TELL),
     "log-softmax": changed(IRIS, model={"type": "Sequential", "layers": [{"type": "Linear", "out_features": 9}, {"type": "PReLU"}, {"type": "LayerNorm", "normalized_shape": [9]}, {"type": "Linear"}, {"type": "LogSoftmax", "dim": 1}]},
         loss={"type": "NLLLoss"}, metrics=["accuracy", "auroc"], optimizer={"type": "Adam", "lr": 0.02, "amsgrad": True, "weight_decay": 0.01}),
@@ -150,5 +153,11 @@ ODD_JOBS |= {
 TOGETHER = {"device": "cpu", "gpus": 3}
 ODD_JOBS |= {
     f"together-{name}": changed(ODD_JOBS[name], resources=TOGETHER)
-    for name in ("rollback-logged-keep-best", "draws-in-validation", "goes-on-with-nan", "gpt-perplexity-bfloat16")
+    for name in (
+        "rollback-logged-keep-best",
+        "draws-in-validation",
+        "goes-on-with-nan",
+        "gpt-perplexity-bfloat16",
+        "rows-of-a-largest-norm",
+    )
 }

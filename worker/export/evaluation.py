@@ -12,17 +12,17 @@ from .outline import Outline
 def evaluate(outline: Outline) -> str:
     """Loss, and metrics where the job has any, in eval mode."""
     arguments = ", ".join(["model", *outline.tensors("")])
-    body = pieces.evaluated_by(outline)
-    body += [*load(outline, "start : start + BATCH_SIZE", ""), *forward(outline), "total += loss.item() * len(x)"]
+    body = [*load(outline, "start : start + BATCH_SIZE", ""), *forward(outline), "total += loss.item() * len(x)"]
     body += outline.metrics.count()
-    loop = block("for start in range(0, len(inputs), BATCH_SIZE):", body)
+    loop = block("for start in range(0, len(inputs), BATCH_SIZE):", pieces.evaluated_by(outline, body))
     result = "return total / len(inputs)"
     if outline.metrics:
         result += f", {outline.metrics.result('len(inputs)')}"
     start = ["model.eval()", "total = 0.0", *outline.metrics.reset()]
+    start += pieces.begin_looking_up(outline, "[before] * PROCESSES")
     doc = '"""The mean loss of a part, in eval mode and in its own order."""'
     head = f"@torch.no_grad()\ndef evaluate({arguments}):"
-    end = [*["as_process(0)"] * outline.in_pieces, "model.train()"]
+    end = [*["as_process(0)"] * outline.in_pieces, *pieces.end_looking_up(outline), "model.train()"]
     return block(head, [doc, *start, loop, *end, result])
 
 

@@ -26,6 +26,7 @@ class Outline:
     weights: bool = False
     pixels: bool = False  # uint8 inputs
     sparse: bool = False
+    looks_up: bool = False  # an embedding with a largest norm, and several processes that each shorten its rows
     last_step: int | None = None
     last_epoch: int | None = None
     starts: list[list[str]] = field(default_factory=list)

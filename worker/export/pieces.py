@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from worker.training.looked_up import looked_up
 from worker.training.seeds import STRIDE
 
 from .batches import fields, load_augmented
 from .code import block
 from .objective import backward, count, forward
 from .outline import Outline
+from .sources import source_of
 
 ADDED = '''def added(tensors):
     """The sum, in the order of the processes."""
@@ -22,11 +24,27 @@ ADDED_SPARSE = '''def added_sparse(gradients):
     values = torch.cat([gradient.values() for gradient in found])
     return torch.sparse_coo_tensor(indices, values, found[0].shape, check_invariants=False).coalesce()'''
 
+LOOKED_UP = '''def put(weights, values):
+    for weight, value in zip(weights, values):
+        weight.data.copy_(value)
+
+
+def agreed(before, left):
+    """Each row as the first process left it that changed it."""
+    found = before
+    for weights in reversed(left):
+        each = zip(weights, before, found)
+        found = [torch.where((own != old).any(1, keepdim=True), own, kept) for own, old, kept in each]
+    return found'''
+COPIED = "[weight.detach().clone() for weight in embeddings]"
+
 
 def definitions(outline: Outline) -> Iterator[str]:
     if outline.in_pieces:
         yield ADDED
         yield from [ADDED_SPARSE] * outline.sparse
+    if outline.looks_up:
+        yield from (source_of(looked_up), LOOKED_UP)
 
 
 def settings(outline: Outline) -> Iterator[str]:
@@ -80,6 +98,7 @@ def in_pieces(outline: Outline) -> str:
     ]
     process = [
         "as_process(rank)",
+        *["put(embeddings, before)"] * outline.looks_up,
         "model.zero_grad()",
         "pieces, mean = [], 0.0",
         block(f"for {fields(outline)} in batches:", piece),
@@ -87,6 +106,7 @@ def in_pieces(outline: Outline) -> str:
         "means.append(mean)",
         "gradients.append([p.grad for p in model.parameters()])",
         block("if rank == 0:", ["statistics = [buffer.clone() for buffer in model.buffers()]"]),
+        *[f"left.append({COPIED})"] * outline.looks_up,
     ]
     add = "added(mine)"
     if outline.sparse:
@@ -95,8 +115,10 @@ def in_pieces(outline: Outline) -> str:
     lines = [
         '"""Loss and outputs of each batch, and the gradients of their mean loss, which is returned as well."""',
         "found, means, gradients = [], [], []",
+        *begin_looking_up(outline, "[]"),
         block("for rank in range(PROCESSES):", process),
         "as_process(0)",
+        *end_looking_up(outline),
         block(
             "for buffer, kept in zip(model.buffers(), statistics):  # running statistics are the first one's",
             ["buffer.copy_(kept)"],
@@ -134,6 +156,19 @@ def passes(outline: Outline) -> Iterator[str]:
     yield counted(outline)
 
 
-def evaluated_by(outline: Outline) -> list[str]:
+def evaluated_by(outline: Outline, body: list[str]) -> list[str]:
     """The processes take the batches of a part in turn."""
-    return ["as_process(start // BATCH_SIZE % PROCESSES)"] if outline.in_pieces else []
+    if not outline.looks_up:
+        return [*["as_process(start // BATCH_SIZE % PROCESSES)"] * outline.in_pieces, *body]
+    begin = ["rank = start // BATCH_SIZE % PROCESSES", "as_process(rank)", "put(embeddings, left[rank])"]
+    return [*begin, *body, f"left[rank] = {COPIED}"]
+
+
+def begin_looking_up(outline: Outline, left: str) -> list[str]:
+    """Each process shortens rows of its own."""
+    lines = ["embeddings = looked_up(model)", f"before = {COPIED}", f"left = {left}"]
+    return lines * outline.looks_up
+
+
+def end_looking_up(outline: Outline) -> list[str]:
+    return ["put(embeddings, agreed(before, left))"] * outline.looks_up

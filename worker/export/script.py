@@ -10,6 +10,7 @@ from worker.fit import sample
 from worker.resolve import Resolution
 from worker.stages import sparse_parameters
 from worker.training.config import Config
+from worker.training.looked_up import looked_up
 from worker.training.losses import CLASS_LOSSES
 from worker.training.schedules.range_test import SMOOTHING, smoothed
 from worker.translate import engine_config
@@ -61,6 +62,7 @@ def training_script(
         weights=data.weights,
         pixels=data.dtype == "uint8",
         sparse=bool(sparse_parameters(resolution.model)),
+        looks_up=config.gpus > 1 and bool(looked_up(resolution.model)),
         last_step=last_step,
         last_epoch=last_epoch,
     )

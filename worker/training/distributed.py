@@ -99,6 +99,13 @@ class World:
             if parameter.grad is not None and parameter.grad.is_sparse:
                 parameter.grad = self._sum_sparse(parameter.grad)
 
+    def changed_rows(self, mine: Tensor, before: Tensor) -> Tensor:
+        """Each row as the first process left it that changed it."""
+        found = before
+        for theirs in reversed(self._gathered(mine.detach())):
+            found = torch.where((theirs != before).any(1, keepdim=True), theirs, found)
+        return found
+
     def share_buffers(self, model: nn.Module) -> None:
         """Give every process the leader's running statistics: only its pieces have made them, as with torch's DDP."""
         if self.size > 1:

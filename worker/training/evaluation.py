@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .data import Part
 from .distributed import ALONE, World
+from .looked_up import LookedUp
 from .metrics import MetricSet
 from .record import FOLD_LOSSES, Mean
 from .updates import Objective
@@ -29,6 +30,8 @@ def evaluate(
     metrics.reset()
     mean, losses, sizes = Mean(), list[Tensor](), list[list[int]]()
     world.share_buffers(model)
+    looked_up = LookedUp([model] if world.size > 1 else [])
+    looked_up.remember()
     model.eval()
     try:
         with torch.no_grad():
@@ -44,6 +47,7 @@ def evaluate(
                 if len(losses) == FOLD_LOSSES:
                     _fold(mean, losses, sizes, world)
         _fold(mean, losses, sizes, world)
+        looked_up.agree(world)
     finally:
         model.train()
     return mean.value

@@ -15,6 +15,7 @@ from .errors import CheckpointCorrupt, ConfigError, Diverged, EnvironmentDiffers
 from .evaluation import evaluate
 from .hooks import Hook, Liveness, RangeTestCurve, Report, StepSeries
 from .learner import Learner
+from .looked_up import LookedUp
 from .losses import require_labels
 from .metrics import MetricSet
 from .optimizers import learning_rates
@@ -60,6 +61,8 @@ class Trainer:
         self.updater = Updater(
             self.learner.model, self.learner.objective, settings, self.learner.scaler, self.see, world
         )
+        averaged = [] if self.learner.averaged is None else [self.learner.averaged.module]
+        self.looked_up = LookedUp([self.learner.model, *averaged])
         self.liveness = Liveness(report)
         self.hooks: dict[str, Hook] = {"liveness": self.liveness}
         self.range_test: RangeTestCurve | None = None
@@ -190,7 +193,7 @@ class Trainer:
         self.fold()
         if self.progress.batch < self.batches:
             return  # stopped inside the epoch: it has no row
-        values = self.rows.values()
+        values = self.measured()
         best = self.tracking.see(values, self.progress.epoch, self.progress.step)
         last = self.progress.epoch == self.config.epochs or self.tracking.stopped is not None
         self.rows.report(values, last)
@@ -204,6 +207,15 @@ class Trainer:
         self.saving.after_epoch(best)
         if not self.finished:
             self.heed()
+
+    def measured(self) -> dict[str, Any]:
+        """The epoch's values. Raises StopRequested; the validation comes again then, over weights as they were."""
+        self.looked_up.remember()
+        try:
+            return self.rows.values()
+        except StopRequested:
+            self.looked_up.undo()
+            raise
 
     def epoch(self) -> data.Epoch | data.OneStep:
         """The open epoch's batches."""

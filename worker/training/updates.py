@@ -10,6 +10,7 @@ from . import failpoints
 from .config import Training
 from .data import Batch
 from .distributed import World
+from .looked_up import LookedUp
 from .losses import LossFunction
 from .optimizers import needs_closure
 
@@ -65,6 +66,7 @@ class Updater:
         self._model, self._objective, self._clip, self._scaler = model, objective, settings.clip, scaler
         self._world = world
         self._parameters = list(model.parameters())
+        self._looked_up = LookedUp([model] if world.size > 1 else [])
         self._see = see  # told of each batch's loss and outputs, before the update
         self.before_step: Callable[[], None] | None = None  # called once with the gradients in place
 
@@ -100,6 +102,7 @@ class Updater:
         for parameter in self._parameters:
             parameter.grad = None
         total: Tensor | None = None
+        self._looked_up.remember()
         for batch in window:
             loss, outputs = self._objective(batch)
             loss = loss + penalty if isinstance(penalty := self._objective.penalty(), Tensor) else loss
@@ -110,6 +113,7 @@ class Updater:
             (share if self._scaler is None else self._scaler.scale(share)).backward()  # type: ignore[no-untyped-call]
             total = share.detach() if total is None else total + share.detach()
         assert total is not None
+        self._looked_up.agree(self._world)
         self._world.sum_gradients(self._parameters)
         return total
 
