@@ -70,6 +70,9 @@ ODD_JOBS: dict[str, Document] = {
         {"epochs": 3, "optimizer": {"type": "Adam", "lr": 0.01}, "freeze": ["1.bias"]},
         {"epochs": 3, "scheduler": {"type": "ExponentialLR", "gamma": 0.9}},
         {"epochs": 9, "optimizer": {"type": "SGD", "lr": 8.0}, "scheduler": {"type": "LambdaLR", "lr_lambda": "0.001 * 8 ** min(epoch, 4)"}}]),
+    "warmup-twice": changed(IRIS, optimizer=None, training={"batch_size": 16}, phases=[
+        {"epochs": 4, "optimizer": {"type": "Adam", "lr": 0.01}, "scheduler": {"type": "WarmupCosine", "warmup": 2}},
+        {"epochs": 2, "scheduler": {"type": "WarmupCosine", "warmup": 3, "min_factor": 0.2, "interval": "step"}}]),
     "rollback-before-a-phase": changed(WILD, optimizer=None, training={"batch_size": 5, "on_divergence": {"type": "rollback", "lr_factor": 1e-16, "max_times": 3}, "log_every_steps": 1}, phases=[
         {"epochs": 2, "optimizer": {"type": "Adam", "lr": 0.01}},
         {"epochs": 3, "optimizer": {"type": "SGD", "lr": 1e30}, "scheduler": {"type": "StepLR", "step_size": 2}},

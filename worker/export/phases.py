@@ -72,7 +72,7 @@ class Phases:
         if settings is not None:
             epochs = self.config.phases[index].epochs
             total = epochs * self.resolution.work.steps_per_epoch if by_step else epochs
-            made, build = scheduler_source(settings, total, self._groups)
+            made, build = scheduler_source(settings, total, self._groups, index)
             self.definitions += made
             yield f"scheduler = {build}"
         if len(self.config.phases) > 1:

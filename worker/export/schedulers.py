@@ -16,10 +16,11 @@ PREFIX = "torch.optim.lr_scheduler."
 OWN = ("type", "interval", "monitor", "schedulers", "lr_lambda", "milestones")
 
 
-def scheduler_source(config: Component, total: int, groups: int) -> tuple[list[str], str]:
+def scheduler_source(config: Component, total: int, groups: int, phase: int) -> tuple[list[str], str]:
     """Definitions, and the expression that makes the scheduler. `total`: its epochs or steps."""
     if config["type"] == "WarmupCosine":
-        return [warmup_cosine(config, total)], f"{PREFIX}LambdaLR(optimizer, warmup_cosine)"
+        name = f"warmup_cosine_{phase + 1}" if phase else "warmup_cosine"
+        return [warmup_cosine(config, total, name)], f"{PREFIX}LambdaLR(optimizer, {name})"
     if config["type"] == "RangeTest":
         given = ["optimizer", literal(config["min_lr"]), literal(config["max_lr"]), literal(total)]
         return [source_of(RangeTest)], call("RangeTest", given)
@@ -63,9 +64,9 @@ def lambdas(trees: Any) -> str:
     return "[" + ", ".join(texts) + "]" if several else texts[0]
 
 
-def warmup_cosine(config: Component, total: int) -> str:
+def warmup_cosine(config: Component, total: int, name: str) -> str:
     warmup, m = literal(config["warmup"]), literal(config.get("min_factor", 0.0))
-    return f"""def warmup_cosine(epoch):
+    return f"""def {name}(epoch):
     if epoch < {warmup}:
         return (epoch + 1) / {warmup}
     return {m} + (1 - {m}) * 0.5 * (1 + math.cos(math.pi * (epoch - {warmup}) / ({total} - {warmup})))"""
