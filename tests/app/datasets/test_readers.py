@@ -200,7 +200,7 @@ def test_vectors(tmp_path: Path, header: str) -> None:
         ({"file"}, "glove.6B.100d.txt", "vectors"),
         ({"images", "labels"}, "", "idx"),
         ({"file"}, "x", None),
-        ({"images"}, "x.csv", None),
+        ({"images"}, "x.csv", "idx"),
     ],
 )
 def test_formats_by_name(roles: set[str], name: str, format: str | None) -> None:
