@@ -15,6 +15,7 @@ from app.datasets.stored import Known
 from app.jobs.spec import validate
 from tests.export.conftest import Ran, alone, run
 from tests.export.jobs import GRAPH, IMAGES, IRIS, JOBS, LINE, changed, example
+from tests.export.odd_jobs import ODD_JOBS
 from tests.export.uploads import UPLOADS, known_of, table
 from worker.datasets.sources import inline_source
 from worker.datasets.split import split_indices
@@ -23,6 +24,7 @@ from worker.export.bundle import model_script
 from worker.export.prepared import NAME, keep
 from worker.training.data.synthetic import synthesize
 
+TAGGER = {"type": "Sequential", "layers": [{"type": "Embedding", "embedding_dim": 4}, {"type": "Linear"}]}
 DEPTH = {"type": "ResNet", "depth": 18, "width": 4}
 BUNDLES = {
     "iris": IRIS,
@@ -34,6 +36,8 @@ BUNDLES = {
     "resnet": changed(IMAGES, model=DEPTH),
     "recurrent": JOBS["rnn"],
     "gpt": JOBS["gpt"],
+    "tokens": changed(JOBS["gpt"], model=TAGGER),
+    "several-answers": ODD_JOBS["several-answers"],
     "phases": JOBS["phases"],
     **{
         name: UPLOADS[name][3]
@@ -52,7 +56,7 @@ BUNDLES = {
         )
     },
 }
-QUICK = ("iris", "binary", "gpt", "lstm", "table", "dates", "images")
+QUICK = ("iris", "binary", "gpt", "lstm", "table", "dates", "images", "tokens", "several-answers")
 NAMED = {"iris": ("setosa", "versicolor", "virginica"), "images": ("cat", "dog")}
 LOSS = """
 import json, torch
@@ -77,7 +81,9 @@ with torch.no_grad():
             w = weights[start : start + size]
             found = (found.reshape(len(w), -1).mean(1) * w).sum() / w.sum()
         total += found.item() * len(x)
-assert len(predict(model, inputs[:3])) == 3
+said = predict(model, inputs[:3])
+assert len(said) == 3
+assert targets[0].numel() == 1 or said.shape == targets[:3].shape
 print(json.dumps([total / len(inputs), predict(model, inputs[:1])], default=lambda found: found.tolist()))
 """
 

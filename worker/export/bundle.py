@@ -1,5 +1,6 @@
 """A trained model as model.py: torch alone, with the preprocessing that was fitted."""
 
+from worker.training.config import Component
 from worker.training.losses import BINARY_LOSSES, CLASS_LOSSES
 
 from .code import block
@@ -39,13 +40,22 @@ def model_script(prepared: Prepared, title: str) -> str:
 def prediction(prepared: Prepared) -> str:
     """`predict`: classes by name where they have one, else the outputs."""
     doc = '"""What the model says of samples as the data set had them: classes, or numbers."""'
-    lines = [doc, "with torch.no_grad():", "    outputs = model(preprocess(x))"]
+    lines = [doc, "x = preprocess(x)", "with torch.no_grad():", "    outputs = model(x)"]
     if prepared["loss"] in CLASS_LOSSES:
-        last = "-1" if prepared["model"]["type"] == "GPT" else "1"
-        lines.append(f"found = outputs.argmax({last})")
+        lines.append(f"found = outputs.argmax({classes_at(prepared['model'])})")
     elif prepared["loss"] in BINARY_LOSSES:
-        lines.append(f"found = (outputs.flatten() > {'0.5' if prepared['loss'] == 'BCELoss' else '0'}).long()")
+        lines.append(f"found = (outputs > {'0.5' if prepared['loss'] == 'BCELoss' else '0'}).long()")
+        lines.append("found = found.flatten() if found.numel() == len(x) else found")
     else:
         return block("def predict(model, x):", [*lines, "return outputs"])
     named = "return [CLASSES[i] for i in found.tolist()] if CLASSES and found.ndim == 1 else found"
     return block("def predict(model, x):", [*lines, named])
+
+
+def classes_at(model: Component) -> str:
+    """Source of the dimension of the outputs that has the classes: the last one where each token has an answer."""
+    if model["type"] == "GPT":
+        return "-1"
+    layers = model.get("layers") or model.get("nodes") or []
+    takes_tokens = any(layer["type"].startswith("Embedding") for layer in layers)
+    return "-1 if outputs.shape[:-1] == x.shape else 1" if takes_tokens else "1"
