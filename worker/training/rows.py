@@ -68,10 +68,12 @@ class EpochRows:
     def values(self) -> dict[str, Any]:
         """What may be monitored: losses and the metrics that are numbers. Raises StopRequested, as if nothing was."""
         before = torch_random_state(self._trainer.device)  # some layers draw in `eval()` too
+        self._trainer.looked_up.remember()
         try:
             return self._values()
         except StopRequested:
             load_torch_random_state(before, self._trainer.device)
+            self._trainer.looked_up.undo()
             raise
 
     def _values(self) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class Trainer:
         self.fold()
         if self.progress.batch < self.batches:
             return  # stopped inside the epoch: it has no row
-        values = self.measured()
+        values = self.rows.values()
         best = self.tracking.see(values, self.progress.epoch, self.progress.step)
         last = self.progress.epoch == self.config.epochs or self.tracking.stopped is not None
         self.rows.report(values, last)
@@ -207,15 +207,6 @@ class Trainer:
         self.saving.after_epoch(best)
         if not self.finished:
             self.heed()
-
-    def measured(self) -> dict[str, Any]:
-        """The epoch's values. Raises StopRequested; the validation comes again then, over weights as they were."""
-        self.looked_up.remember()
-        try:
-            return self.rows.values()
-        except StopRequested:
-            self.looked_up.undo()
-            raise
 
     def epoch(self) -> data.Epoch | data.OneStep:
         """The open epoch's batches."""
