@@ -6,17 +6,18 @@ from app.jobs.spec import JobSpec, Plan
 from app.jobs.spec.graph import Graph
 from app.jobs.spec.models import Sequential
 
-TAKES = {"CrossEntropyLoss": "logits", "BCEWithLogitsLoss": "logits", "NLLLoss": "log-probabilities"}
-GIVES = {"Softmax": "probabilities", "Softmin": "probabilities", "Sigmoid": "probabilities"}
-GIVES |= {"LogSoftmax": "log-probabilities", "LogSigmoid": "log-probabilities", "Linear": "logits"}
+OF_LOGITS = {"CrossEntropyLoss", "BCEWithLogitsLoss"}
+NO_LOGITS = {"Softmax", "LogSoftmax", "Softmin", "Sigmoid", "LogSigmoid"}
 
 
 def warnings_of(spec: JobSpec, work: Plan) -> list[dict[str, str]]:
     """`[{"pointer", "detail"}]`."""
     found = list(mixed_samples(spec))
-    last = spec.model.ends_in
-    if spec.loss is not None and GIVES.get(last, wanted := TAKES.get(spec.loss.type)) != wanted:
-        found.append(("/loss/type", f"{spec.loss.type} takes {wanted}, and the model ends in {last}"))
+    loss, last = spec.loss and spec.loss.type, spec.model.ends_in
+    if loss in OF_LOGITS and last in NO_LOGITS:
+        found.append(("/loss/type", f"{loss} takes logits, and the model ends in {last}"))
+    if loss == "NLLLoss" and last != "LogSoftmax":
+        found.append(("/loss/type", "NLLLoss takes log-probabilities, and the model does not end in LogSoftmax"))
     if work.counted and (spec.training.batch_size or 1) > work.counts.train:
         found.append(("/training/batch_size", f"is more than the {work.counts.train} training samples"))
     return [{"pointer": pointer, "detail": detail} for pointer, detail in found]

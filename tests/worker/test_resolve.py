@@ -296,6 +296,8 @@ def test_the_batch_taken_for_the_time_is_a_warning() -> None:
     [
         ("CrossEntropyLoss", {"type": "Softmax", "dim": 1}, "/loss/type"),
         ("CrossEntropyLoss", {"type": "Tanh"}, None),
+        ("CrossEntropyLoss", {"type": "Sigmoid"}, "/loss/type"),
+        ("NLLLoss", {"type": "Tanh"}, "/loss/type"),
         ("NLLLoss", {"type": "LogSoftmax", "dim": 1}, None),
         ("NLLLoss", {"type": "LogSoftmax", "dim": 0}, "/model/layers/4/dim"),
     ],
@@ -306,3 +308,10 @@ def test_a_last_layer_that_the_loss_does_not_expect_is_a_warning(
     ends = [*SEQUENTIAL["model"]["layers"], last, {"type": "Flatten"}]
     document = changed(SEQUENTIAL, {"/model/layers": ends, "/loss": {"type": loss}})
     assert [warning["pointer"] for warning in dry_run(resolved(document))["warnings"]] == [pointer] * bool(pointer)
+
+
+@pytest.mark.parametrize("loss", ["MSELoss", "HuberLoss", "PoissonNLLLoss"])
+def test_numbers_from_a_last_linear_layer_are_no_warning(loss: str) -> None:
+    document = changed(SEQUENTIAL, {"/data/dataset": "diabetes", "/loss": {"type": loss}, "/metrics": []})
+    document["model"]["layers"][-1].pop("out_features", None)
+    assert dry_run(resolved(document))["warnings"] == []

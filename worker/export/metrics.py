@@ -109,8 +109,8 @@ def metric_source(config: Config, outputs: list[int], targets: list[int], target
         found.scores = f"{flat}, targets.flatten()"
     for name, metric in zip(names(config.metrics), config.metrics, strict=True):
         if metric["type"] in COUNTED:
-            text = f"(outputs.flatten() > {0.5 if probabilities else 0}) == (y.flatten() >= 1)"
-            text = text if binary else hits(metric, outputs, last)
+            yes = f"(outputs.flatten() > {0.5 if probabilities else 0}) == (y.flatten() >= 1)"
+            text = yes if binary else hits(metric, outputs, last)
             found.hits[name] = text if half else text.replace(".float()", "")
         elif metric["type"] in NUMBERS:
             found.folded[name] = of_numbers(metric["type"], outputs)
