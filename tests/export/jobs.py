@@ -164,6 +164,10 @@ JOBS: dict[str, Document] = {
     ),
     "bfloat16": changed(IRIS, training__precision="bfloat16"),
     "float16": changed(IRIS, training__precision="float16"),
+    "float16-rrelu": changed(
+        IRIS, training__precision="float16", model={"type": "Sequential", "layers": [
+            {"type": "Linear", "out_features": 8}, {"type": "RReLU", "lower": 0.1}, {"type": "Linear", "out_features": 3}]},
+    ),
     "update-rule": changed(IRIS, optimizer=RULE),
     "groups": changed(
         IRIS, optimizer={"type": "Adam", "lr": 0.01, "amsgrad": True, "foreach": True, "groups": [

@@ -62,6 +62,12 @@ def narrow_lstm(config: Config) -> None:
     config["training"]["precision"] = "float16"
 
 
+def narrow_rrelu(config: Config) -> None:
+    """The CPU has no RReLU in float16."""
+    config["model"]["layers"].insert(1, {"type": "RReLU"})
+    config["training"]["precision"] = "float16"
+
+
 def training(**settings: Any) -> Callable[[Config], None]:
     def change(config: Config) -> None:
         config["training"] |= settings
@@ -117,6 +123,7 @@ CHANGES: dict[str, Callable[[Config], None]] = {
     "bfloat16": training(precision="bfloat16"),
     "float16": training(precision="float16"),
     "float16 LSTM": narrow_lstm,
+    "float16 RReLU": narrow_rrelu,
     "no shuffle": training(shuffle=False, drop_last=True),
     "telemetry": training(telemetry=["groups"]),
     "steps": training(log_every_steps=4, validate_every_steps=6),

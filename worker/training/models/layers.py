@@ -50,6 +50,13 @@ class MultiheadAttention(nn.MultiheadAttention):
         return attended
 
 
+class RReLU(nn.RReLU):
+    """torch's, in float32 on a CPU, which has no float16 kernel of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float() if x.device.type == "cpu" else x)
+
+
 class Reshape(nn.Module):
     """[B, ...] -> [B, *shape]; one size may be -1."""
 
@@ -121,7 +128,7 @@ class Concat(nn.Module):
         return torch.cat(inputs, self.dim)
 
 
-OWN = (LSTM, GRU, RNN, MultiheadAttention, Reshape, Permute, MeanPool, LastStep)
+OWN = (LSTM, GRU, RNN, MultiheadAttention, RReLU, Reshape, Permute, MeanPool, LastStep)
 MERGES: dict[str, type[nn.Module]] = {"Add": Add, "Mul": Mul, "Concat": Concat}  # several inputs: in a Graph only
 
 FROM_TORCH = [
@@ -177,7 +184,6 @@ FROM_TORCH = [
     "ReLU6",
     "LeakyReLU",
     "PReLU",
-    "RReLU",
     "SiLU",
     "Mish",
     "Hardshrink",
