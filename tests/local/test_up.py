@@ -109,6 +109,7 @@ def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
+@pytest.mark.slow
 def test_up_killed_parts_down_and_up_again(installation: Installation) -> None:
     process = installation.up()
     assert (installation.state / "connection.json").stat().st_mode & 0o777 == 0o600

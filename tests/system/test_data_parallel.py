@@ -35,6 +35,7 @@ def parent_of(pid: int) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_a_lost_process_is_a_lost_attempt(service: Service) -> None:
     undisturbed = service.ended(service.submit(spec())["id"])
     assert undisturbed["status"] == "succeeded", undisturbed["error"]

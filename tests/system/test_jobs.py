@@ -22,12 +22,18 @@ PLAIN = [
 
 
 @pytest.fixture(scope="module")
-def jobs(service: Service) -> dict[str, str]:
-    """All of them submitted at once: they queue, run side by side, and are looked at one by one."""
-    return {name: service.submit(json.loads((EXAMPLES / f"{name}.json").read_text()))["id"] for name in PLAIN}
+def jobs(service: Service, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Those looked at, submitted at once: they queue, run side by side, and are looked at one by one."""
+    chosen = [name for name in PLAIN if any(f"plain_torch[{name}]" in item.name for item in request.session.items)]
+    return {name: service.submit(json.loads((EXAMPLES / f"{name}.json").read_text()))["id"] for name in chosen}
 
 
-@pytest.mark.parametrize("name", PLAIN)
+SLOW = ("digits-cnn-adam", "digits-mlp-regularised")  # their scripts are compared as well
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in PLAIN]
+)
 def test_a_job_equals_plain_torch(service: Service, jobs: dict[str, str], name: str) -> None:
     job = service.ended(jobs[name])
     assert job["status"] == "succeeded", job["error"]
