@@ -36,7 +36,7 @@ from worker.datasets.streams import make_stream
 from worker.datasets.tensor_file import write_tensors
 from worker.datasets.tokenize import Vocabulary
 
-FORMAT = 2  # raised when the same spec comes to give other tensors
+FORMAT = 3  # raised when the same spec comes to give another file
 
 
 def prepare(
@@ -65,7 +65,8 @@ def prepare(
         plan(spec, facts_of)  # says with a pointer what does not fit
         with Room(path.parent, memory_bytes) as room:
             tensors, notes = _made(spec, source_of, room)
-            write_atomically(path, tensors, {"descent": json.dumps({**notes, "made_from": _deciding(spec)})})
+            notes = {"descent": json.dumps({**notes, "made_from": _deciding(spec)})}
+            write_atomically(path, tensors, notes, aligned=True)
     return {"file": str(path)}
 
 
@@ -180,14 +181,16 @@ def sample_counts(data: dict[str, Any]) -> Counts:
         return Counts(*(file.get_slice(f"{p}.inputs").get_shape()[0] if f"{p}.inputs" in there else 0 for p in PARTS))
 
 
-def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def write_atomically(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], *, aligned: bool = False
+) -> None:
     """Whole and synced under its name, or not there: two jobs may make the same file at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".making-")
     os.close(handle)
     try:
         with open(name, "wb") as file:
-            write_tensors(file, tensors, metadata)
+            write_tensors(file, tensors, metadata, aligned=aligned)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o640)
