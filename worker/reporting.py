@@ -74,7 +74,10 @@ class Recorder:
         elif kind == "step":
             self._item("step", {key: report.get(key) for key in STEP_COLUMNS} | rates(report))
         elif kind == "event":
-            self.event(report["event"], report["message"], report.get("level", "info"), report.get("data") or {})
+            data = report.get("data") or {}
+            self.event(report["event"], report["message"], report.get("level", "info"), data)
+            if report["event"] == "rolled_back":
+                self._advance(**data["back_to"])
         elif kind == "checkpoint":
             self._checkpoint(report)
         elif kind == "progress":

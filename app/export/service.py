@@ -15,7 +15,7 @@ from app.datasets.references import Catalog
 from app.errors import Conflict, Unavailable
 from app.export import readme
 from app.jobs.leases.epochs import in_force
-from app.jobs.repository import Row, latest_epochs, live_workers
+from app.jobs.repository import Row, latest_epochs, live_workers, times_rolled_back
 from app.jobs.service import find
 from app.previews import service as previews
 from app.records import service as records
@@ -45,7 +45,11 @@ class Script:
 def script(session: ProjectSession, job_id: str) -> Script:
     """Raises Conflict for what no script can do, or for want of a file."""
     job = find(session, job_id)
-    ended = {"last_step": last_step(job), "last_epoch": last_epoch(session, job)}
+    ended = {
+        "last_step": last_step(job),
+        "last_epoch": last_epoch(session, job),
+        "rollbacks": times_rolled_back(session, job["id"]),
+    }
     question = asked(session, job) | {"origin": origin(session, job), **ended}
     session.rollback()  # no connection is held while the worker thinks
     found = answered("export", question)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ARRAY, RowMapping, Text, cast, delete, desc, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from app.models import Epoch, Installation, Worker
+from app.models import Epoch, Event, Installation, Worker
 from app.models.base import Base
 
 JOB = Base.metadata.tables["job"]
@@ -87,6 +87,12 @@ def latest_epochs(session: Session, job_ids: Sequence[str]) -> dict[str, Row]:
     )
     rows = session.execute(select(newest).select_from(wanted.join(newest, text("true")))).mappings()
     return {row["job_id"]: row for row in rows}
+
+
+def times_rolled_back(session: Session, job_id: str) -> int:
+    """How often the training has gone back before a loss that is not finite."""
+    times = func.max(Event.data["times"].as_integer())
+    return session.scalar(select(times).where(Event.job_id == job_id, Event.type == "rolled_back")) or 0
 
 
 def queue_positions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:

@@ -71,7 +71,11 @@ class Ran:
     steps: list[dict[str, Any]]
     end: dict[str, Any]
     checkpoint: Path
-    events: list[str]
+    reports: list[dict[str, Any]]
+
+    @property
+    def events(self) -> list[str]:
+        return [report["event"] for report in self.reports if report["type"] == "event"]
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -115,10 +119,9 @@ def run(
         assert reports[-1]["outcome"] == ("succeeded" if stop is None else "stopped"), reports[-1]
     last = [report["path"] for report in reports if report["type"] == "checkpoint"][-1]
     rows, steps = ([*newest(reports, kind).values()] for kind in ("epoch", "step"))
-    events = [report["event"] for report in reports if report["type"] == "event"]
     path = folder / "job" / last
     rows = [{key: value for key, value in row.items() if key != "step"} for row in rows]  # as the API has them
-    return Ran(resolved, resolution, config, prepared, rows, steps, words(reports[-1]), path, events)
+    return Ran(resolved, resolution, config, prepared, rows, steps, words(reports[-1]), path, reports)
 
 
 def newest(reports: list[dict[str, Any]], kind: str) -> dict[int, dict[str, Any]]:

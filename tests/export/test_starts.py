@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import save_file
 
 from app.datasets.stored import Known
-from tests.export.conftest import Ran, alone, run
+from tests.export.conftest import CLOCK, Ran, alone, run, words
 from tests.export.jobs import BUCKETS, IRIS, JOBS, LINE, PHASES, RULE, TOKENS, Document, changed
 from tests.export.odd_jobs import BACK, ODD_JOBS, TELL, WILD
 from tests.export.test_scripts import check, exported
@@ -118,6 +118,26 @@ def test_a_run_that_was_cancelled_ends_with_its_rows(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in alone(tmp_path / "alone", "train.py").splitlines()]
     assert rows == ran.rows[:3]
     assert "train_confusion_matrix" not in rows[-1]["metrics"]
+
+
+@pytest.mark.parametrize("rollbacks", [0, 1])
+def test_a_run_that_was_cancelled_after_it_had_gone_back(rollbacks: int, tmp_path: Path) -> None:
+    """An epoch that was trained twice is the last one only when it comes for the last time."""
+    ran = run(changed(WILD, training__on_divergence=BACK, training__log_every_steps=3, training__epochs=12), tmp_path)
+    told = [report for report in ran.reports if report["type"] in ("epoch", "event")]
+    [back] = [place for place, report in enumerate(told) if report.get("event") == "rolled_back"]
+    epoch = told[back]["data"]["back_to"]["epoch"]
+    assert epoch + 2 <= told[back]["data"]["epoch"]
+    for last in (epoch, epoch + 1):
+        folder = tmp_path / f"alone-{last}"
+        exported(ran, folder, last_epoch=last, rollbacks=rollbacks)
+        rows = [json.loads(line) for line in alone(folder, "train.py").splitlines()]
+        first = [
+            words({k: v for k, v in row.items() if k not in {*CLOCK, "step"}})
+            for row in told[:back]
+            if row["type"] == "epoch"
+        ]
+        assert rows == (ran.rows if rollbacks else first)[:last]
 
 
 def test_weights_of_another_model_under_new_names(tmp_path: Path) -> None:

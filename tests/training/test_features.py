@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from worker.training.trainer import Trainer
+
 from .conftest import Result, Train
 from .test_resume import same
 
@@ -187,6 +189,23 @@ def test_divergence_fails_goes_on_or_rolls_back(config: Config, train: Train) ->
     gone_on = train(config)
     assert gone_on.end["outcome"] == "succeeded"
     assert math.isnan(gone_on.rows[-1]["train_loss"])
+
+
+def test_the_time_before_a_rollback_counts(config: Config, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_boundary, updates = Trainer.at_boundary, []
+
+    def slow(self: Trainer) -> None:
+        self.progress.seconds += 1000.0
+        updates.append(self.progress.step)
+        at_boundary(self)
+
+    monkeypatch.setattr(Trainer, "at_boundary", slow)
+    rollback(config)
+    config["training"]["max_seconds"] = 40_000.0
+    ran = train(config)
+    assert ran.end["stopped"]["reason"] == "max_seconds"
+    assert "rolled_back" in [event["event"] for event in ran.of("event")]
+    assert len(updates) == 40
 
 
 def test_a_phase_that_diverges_at_once_comes_again_with_smaller_rates(

@@ -145,6 +145,18 @@ def test_an_equal_row_keeps_its_seq_and_a_different_one_takes_a_new_one(session:
     assert [rows[3].seq, rows[4].seq] == [last - 1, last]  # type: ignore[operator]
 
 
+def test_rows_that_the_training_has_gone_back_before_go(session: Session) -> None:
+    """Those recorded, and those of the same group; a failure of the next attempt is compared with what stays."""
+    submit(QUADRATIC, ringing=False)
+    found = claimed()
+    write(found, *(epoch(number) for number in (1, 2, 3)))
+    back = {"type": "rolled_back", "level": "warning", "message": "", "reported_at": time.monotonic()}
+    back["data"] = {"times": 1, "back_to": {"epoch": 1, "step": 1, "phase": 0}}
+    write(found, epoch(4), ("event", back), epoch(2, 0.25))
+    rows = session.execute(select(Epoch.epoch, Epoch.train_loss).order_by(Epoch.epoch)).all()
+    assert rows == [(1, 0.5), (2, 0.25)]
+
+
 @pytest.mark.parametrize(("held", "rest"), [("running", "queued"), ("pausing", "paused"), ("cancelling", "cancelled")])
 def test_a_sweep_puts_an_expired_lease_to_rest(session: Session, held: str, rest: str) -> None:
     job_id = submit(QUADRATIC, ringing=False)

@@ -27,9 +27,8 @@ def export(payload: dict[str, Any]) -> dict[str, Any]:
     store = get_settings().store_path.resolve()
     resolution, prepared = made(payload, store)
     start = started(payload.get("origin"), resolution, prepared, store)
-    exported = training_script(
-        resolution, prepared, payload["title"], start, payload.get("last_step"), payload.get("last_epoch")
-    )
+    ended = {key: payload[key] for key in ("last_step", "last_epoch", "rollbacks") if key in payload}
+    exported = training_script(resolution, prepared, payload["title"], start, **ended)
     files = {name: str(Path(path).resolve().relative_to(store)) for name, path in exported.files.items()}
     return {"script": exported.script, "files": files}
 

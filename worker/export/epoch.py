@@ -63,7 +63,7 @@ def epoch(outline: Outline) -> Iterator[str]:
 def left_inside(outline: Outline) -> Iterator[str]:
     if outline.stops_inside and not outline.function:
         ended = [*["given_way"] * outline.range_test]
-        ended += [f"step == {outline.last_step}"] * (outline.last_step is not None)
+        ended += [outline.is_last_step] * (outline.last_step is not None)
         yield block(f"if ({' or '.join(ended)}) and done < len(batches):", ["break  # inside the epoch: it has no row"])
 
 

@@ -29,6 +29,7 @@ class Outline:
     looks_up: bool = False  # an embedding with a largest norm, and several processes that each shorten its rows
     last_step: int | None = None
     last_epoch: int | None = None
+    rollbacks: int = 0
     starts: list[list[str]] = field(default_factory=list)
 
     @property
@@ -55,6 +56,18 @@ class Outline:
     def epochs(self) -> str:
         """Source of how many epochs are trained."""
         return "EPOCHS" if self.last_epoch is None else str(self.last_epoch)
+
+    @property
+    def goes_on(self) -> str:
+        """Source of whether another epoch follows, where the training may go back: the last one may come twice."""
+        if self.last_epoch is None:
+            return "epoch < EPOCHS"
+        return f"epoch < EPOCHS and (epoch < {self.last_epoch} or times < {self.rollbacks})"
+
+    @property
+    def is_last_step(self) -> str:
+        """Source of whether the clock ended the job here."""
+        return f"step == {self.last_step}" + (f" and times == {self.rollbacks}" if self.rollback else "")
 
     @property
     def keeps_best(self) -> bool:

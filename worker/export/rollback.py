@@ -85,11 +85,11 @@ def carried(outline: Outline) -> list[str]:
 
 
 def training(outline: Outline, epoch: list[str]) -> Iterator[str]:
-    """The loop, which may go back; a row that is trained again takes the place of the first one."""
+    """The loop, which may go back; the rows beyond that moment are lost."""
     yield f"epoch, times, lowest, rows = 0, 0, {literal(inf)}, {{}}"
     yield from ["factors = {}  # by phase: of the rates that it begins with"] * outline.several
     yield "moment = remember()"
-    yield block(f"while epoch < {outline.epochs}:", ["epoch += 1", *epoch])
+    yield block(f"while {outline.goes_on}:", ["epoch += 1", *epoch])
     yield block("for (kind, _), row in rows.items():", ["show(row, kind)" if outline.tells_all else "show(row)"])
     message = 'f"the training loss is no longer finite in epoch {epoch}"'
     yield block(f"if not {outline.finite('total')}:", [f"raise SystemExit({message})"])
@@ -106,7 +106,8 @@ def diverged(outline: Outline) -> Iterator[str]:
         lines.append(block("else:", [f"factors[was_in] = factors.get(was_in, 1.0) * {factor}"]))
     else:
         lines += ["go_back(moment)", scaled]
-    lines += ["moment = remember()", "continue"]
+    lines += ['rows = {key: row for key, row in rows.items() if row["epoch"] <= epoch}']
+    lines += ["total = 0.0"] * (outline.last_epoch is not None) + ["moment = remember()", "continue"]
     yield block(f"if not {outline.finite('total')}:", lines)
 
 

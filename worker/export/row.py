@@ -60,7 +60,7 @@ def stopping(outline: Outline) -> list[str]:
     early = outline.config.training.early_stopping
     found = [f"waited >= {early.get('patience', 10)}"] if early is not None else []
     found += ["given_way"] * outline.range_test
-    return found + [f"step == {outline.last_step}"] * (outline.last_step is not None)
+    return found + [outline.is_last_step] * (outline.last_step is not None)
 
 
 def last_only(outline: Outline) -> Iterator[str]:

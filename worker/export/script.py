@@ -44,11 +44,13 @@ def training_script(
     start: fork.Start | None = None,
     last_step: int | None = None,
     last_epoch: int | None = None,
+    rollbacks: int = 0,
 ) -> Exported:
     """A script that prints the rows of the job. `prepared` as `worker.data.prepare` gives it.
 
     `start`: what a fork takes over. `last_step`: the update after which `max_seconds` ended the job.
     `last_epoch`: the last with a row, of a job that was cancelled or failed.
+    `rollbacks`: how often the job had gone back by its end.
     """
     config = Config.parse(engine_config(resolution, data=prepared, run={}))
     data = data_source(resolution.spec, resolution.work, prepared)
@@ -65,6 +67,7 @@ def training_script(
         looks_up=config.gpus > 1 and bool(looked_up(resolution.model)),
         last_step=last_step,
         last_epoch=last_epoch,
+        rollbacks=rollbacks,
     )
     phases = Phases(config, resolution)
     outline.starts = list(phases.starts())

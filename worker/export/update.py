@@ -89,7 +89,7 @@ def after_update(outline: Outline) -> Iterator[str]:
     if outline.range_test:
         yield block("if given_way:", ["break"])
     if outline.last_step is not None:
-        yield block(f"if step == {outline.last_step}:", ["break  # the job's max_seconds were over"])
+        yield block(f"if {outline.is_last_step}:", ["break  # the job's max_seconds were over"])
 
 
 def step_row(outline: Outline) -> Iterator[str]:

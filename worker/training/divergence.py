@@ -53,8 +53,9 @@ class Divergence:
         self._times += 1
         phase, factor = trainer.progress.phase, rollback.get("lr_factor", 0.5)
         tensors, packed = self._anchor
-        best = trainer.tracking.best
+        best, seconds = trainer.tracking.best, trainer.progress.seconds + trainer.record.tick()
         state.restore(trainer, tensors, {"descent": packed})
+        trainer.progress.seconds = seconds  # the time is spent: `max_seconds` counts it
         trainer.tracking.best.learn_from(best)  # an anchor is older than the file of its own epoch
         trainer.saving.rolled_back()
         if phase == trainer.progress.phase:
@@ -64,7 +65,9 @@ class Divergence:
         self.remember()  # with the smaller rates: a second divergence makes them smaller still
         rates = learning_rates(trainer.learner.optimizer)
         message = f"{diverged}; back to the end of epoch {trainer.progress.epochs_done} with learning rates {rates}"
-        content = {**diverged.detail(), "times": self._times, "learning_rates": rates}
+        now = trainer.progress
+        back = {"epoch": now.epochs_done, "step": now.step, "phase": now.phase}
+        content = {**diverged.detail(), "times": self._times, "back_to": back, "learning_rates": rates}
         if phase != trainer.progress.phase:
             message += f", and phase {phase} will begin with {self._factors[phase]:g} times its own"
             content |= {"phase": phase, "factor": self._factors[phase]}

@@ -70,10 +70,11 @@ def write(session: Session, lease: Lease, group: Group) -> Written:
     """Raises LeaseLost, and then nothing is written. A row that comes out equal keeps its seq and its attempt."""
     values = group.job | ({"version": Job.version + 1} if group.job else {})
     written = Written(hold(session, lease, **values))
+    kept = without_lost(session, lease, group.items)
     items = [
-        *unrecorded(session, lease, "epoch", group.items, written),
-        *unrecorded(session, lease, "step", group.items, written),
-        *((place, item) for place, item in enumerate(group.items) if is_told(item, written.held)),
+        *unrecorded(session, lease, "epoch", kept, written),
+        *unrecorded(session, lease, "step", kept, written),
+        *((place, item) for place, item in enumerate(kept) if is_told(item, written.held)),
     ]
     items.sort(key=lambda placed: placed[0])
     if items:
@@ -86,6 +87,19 @@ def write(session: Session, lease: Lease, group: Group) -> Written:
     if group:
         notify(session, lease.job_id)
     return written
+
+
+def without_lost(session: Session, lease: Lease, items: Sequence[tuple[Kind, Columns]]) -> list[tuple[Kind, Columns]]:
+    """What the training has gone back before is not its own: recorded rows go, and those that wait are left out."""
+    kept: list[tuple[Kind, Columns]] = []
+    for kind, columns in items:
+        if kind == "event" and columns["type"] == "rolled_back":
+            epoch = columns["data"]["back_to"]["epoch"]
+            kept = [item for item in kept if item[0] not in KEYS or item[1]["epoch"] <= epoch]
+            for table in TABLES.values():
+                session.execute(delete(table).where(table.c.job_id == lease.job_id, table.c.epoch > epoch))
+        kept.append((kind, columns))
+    return kept
 
 
 def is_told(item: tuple[Kind, Columns], held: Held) -> bool:
