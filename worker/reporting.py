@@ -78,6 +78,7 @@ class Recorder:
             self.event(report["event"], report["message"], report.get("level", "info"), data)
             if report["event"] == "rolled_back":
                 self._advance(**data["back_to"])
+                self._best = self._group.job["best"] = jsonable(data["best"])
         elif kind == "checkpoint":
             self._checkpoint(report)
         elif kind == "progress":

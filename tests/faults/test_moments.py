@@ -86,6 +86,36 @@ def test_a_kill_while_a_request_is_obeyed(workers: Workers, failpoints: Path, ac
     assert workers.ended(another)["status"] == "cancelled"
 
 
+def test_a_kill_right_after_a_rollback(workers: Workers, failpoints: Path) -> None:
+    """The next attempt does not go on from a checkpoint of the epochs that were lost."""
+    diverging = {
+        "seed": 3,
+        "data": {
+            "dataset": {"type": "synthetic", "task": "regression", "samples": 60, "shape": [4]},
+            "split": {"train": 45, "validation": 15},
+        },
+        "model": {"type": "Sequential", "layers": [{"type": "Linear", "out_features": 1}]},
+        "loss": {"type": "MSELoss"},
+        "optimizer": {"type": "SGD", "lr": 1.1},
+        "training": {"epochs": 400, "batch_size": 45, "on_divergence": {"type": "rollback", "lr_factor": 0.1}},
+        "checkpoint": {"every_epochs": 1, "keep_last": 9},
+    }
+    workers.start()
+    alone = submit(diverging)
+    assert workers.ended(alone)["status"] == "succeeded"
+    (failpoints / "after_rollback").touch()
+    job_id = submit(diverging)
+    job = workers.ended(job_id)
+    assert (job["status"], job["attempt"]) == ("succeeded", 2)
+    assert is_as(workers, alone, job_id)
+    told = workers.rows("SELECT type, data FROM event WHERE job_id = %s ORDER BY seq", job_id)
+    back, again = [event["data"] for event in told if event["type"] == "rolled_back"]
+    [resumed] = [event["data"] for event in told if event["type"] == "resumed"]
+    assert back == again
+    assert back["back_to"]["epoch"] >= resumed["epoch"] > 0
+    assert not [event for event in told if event["data"].get("verdict") == "differs"]
+
+
 @pytest.mark.parametrize(
     "statement", [pytest.param("activity = 'starting'", marks=pytest.mark.slow), "INSERT INTO epoch"]
 )

@@ -191,6 +191,34 @@ def test_divergence_fails_goes_on_or_rolls_back(config: Config, train: Train) ->
     assert math.isnan(gone_on.rows[-1]["train_loss"])
 
 
+def test_a_kill_right_after_a_rollback_goes_on_from_it(config: Config, train: Train) -> None:
+    rollback(config)
+    whole = train(config)
+    kinds = [report["type"] for report in whole.reports]
+    back = next(place for place, report in enumerate(whole.reports) if report.get("event") == "rolled_back")
+    saved = whole.reports[back + 1 + kinds[back + 1 :].index("checkpoint")]
+    assert (saved["epoch"], saved["step"]) == (1, whole.reports[back]["data"]["back_to"]["step"])
+    resumed = train(config, attempt=2, resume={"path": saved["path"], "sha256": saved["sha256"]})
+    assert resumed.rows == whole.rows[1:]
+    assert not [report for report in resumed.reports if report.get("event") == "rolled_back"]
+    same(resumed, whole)
+
+
+def test_the_best_epoch_of_before_a_rollback_lies_in_the_file_that_stays(config: Config, train: Train) -> None:
+    """The one that is written then takes the place of the epoch's own, which the service may remove."""
+    rollback(config)
+    config["data"]["synthetic"]["split"] |= {"validation": 8, "test": 7}
+    config["checkpoint"] |= {"keep_best": {"monitor": "train_loss", "mode": "min"}, "every_epochs": 1}
+    config["training"]["on_divergence"]["lr_factor"] = 0.0  # what comes after is no better
+    ran = train(config)
+    [back] = [place for place, report in enumerate(ran.reports) if report.get("event") == "rolled_back"]
+    assert ran.reports[back]["data"]["best"] == ran.end["best"]
+    assert (ran.end["best"]["epoch"], ran.end["best"]["value"]) == (1, ran.rows[0]["train_loss"])
+    first, again = [saved for saved in ran.of("checkpoint") if saved["epoch"] == 1]
+    assert ran.reports.index(first) < back < ran.reports.index(again)
+    assert ran.end["test"]["checkpoint_path"] == again["path"] != first["path"]
+
+
 def test_the_time_before_a_rollback_counts(config: Config, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     at_boundary, updates = Trainer.at_boundary, []
 

@@ -145,16 +145,40 @@ def test_an_equal_row_keeps_its_seq_and_a_different_one_takes_a_new_one(session:
     assert [rows[3].seq, rows[4].seq] == [last - 1, last]  # type: ignore[operator]
 
 
+def gone_back(epoch: int, step: int) -> tuple[Any, dict[str, Any]]:
+    columns = {"type": "rolled_back", "level": "warning", "message": "", "reported_at": time.monotonic()}
+    return "event", columns | {"data": {"times": 1, "back_to": {"epoch": epoch, "step": step, "phase": 0}}}
+
+
 def test_rows_that_the_training_has_gone_back_before_go(session: Session) -> None:
     """Those recorded, and those of the same group; a failure of the next attempt is compared with what stays."""
     submit(QUADRATIC, ringing=False)
     found = claimed()
     write(found, *(epoch(number) for number in (1, 2, 3)))
-    back = {"type": "rolled_back", "level": "warning", "message": "", "reported_at": time.monotonic()}
-    back["data"] = {"times": 1, "back_to": {"epoch": 1, "step": 1, "phase": 0}}
-    write(found, epoch(4), ("event", back), epoch(2, 0.25))
+    write(found, epoch(4), gone_back(1, 1), epoch(2, 0.25))
     rows = session.execute(select(Epoch.epoch, Epoch.train_loss).order_by(Epoch.epoch)).all()
     assert rows == [(1, 0.5), (2, 0.25)]
+
+
+def test_checkpoints_that_the_training_has_gone_back_before_go(session: Session) -> None:
+    """A kill before the next one would have gone on with what was lost."""
+    job_id = submit(QUADRATIC, ringing=False)
+    found = claimed()
+    write(found, *(checkpoint(number, is_best=number == 3) for number in (1, 2, 3, 4)), keep_last=9)
+    session.execute(update(Checkpoint).where(Checkpoint.id == "ckpt_4").values(pinned=True))
+    session.commit()
+    written = write(found, checkpoint(5), gone_back(2, 20), keep_last=9)
+    assert sorted(written.unlink) == ["jobs/j/a1/3", "jobs/j/a1/5"]
+    assert set(session.scalars(select(Checkpoint.id))) == {"ckpt_1", "ckpt_2", "ckpt_4"}
+    job = session.get_one(Job, job_id)
+    assert (job.latest_checkpoint_id, job.best_checkpoint_id) == ("ckpt_2", None)
+    kind, again = checkpoint(2, is_best=True)
+    write(found, (kind, again | {"id": "ckpt_again", "path": "jobs/j/a1/again"}), keep_last=9)
+    session.refresh(job)
+    assert (job.latest_checkpoint_id, job.best_checkpoint_id) == ("ckpt_again", "ckpt_again")
+    expire(session, job_id)
+    sweep()
+    assert [resume.id for resume in claimed().checkpoints] == ["ckpt_again", "ckpt_2", "ckpt_1"]
 
 
 @pytest.mark.parametrize(("held", "rest"), [("running", "queued"), ("pausing", "paused"), ("cancelling", "cancelled")])
@@ -250,6 +274,7 @@ def test_the_last_the_best_and_the_pinned_checkpoints_stay(session: Session) -> 
     job = session.get_one(Job, job_id)
     assert (job.latest_checkpoint_id, job.best_checkpoint_id) == ("ckpt_5", "ckpt_5")
     assert write(found, checkpoint(6), keep_last=1).unlink == ["jobs/j/a1/4"]  # the best one of before stays
+    assert write(found, checkpoint(3), keep_last=2).unlink == []  # neither the latest nor the best
 
 
 def test_older_checkpoints_give_way_where_none_is_the_best(session: Session) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from . import state
+from . import failpoints, state
 from .errors import Diverged
 from .optimizers import learning_rates, scale_learning_rates
 from .packing import STATE, pack, unpack
@@ -56,7 +56,7 @@ class Divergence:
         best, seconds = trainer.tracking.best, trainer.progress.seconds + trainer.record.tick()
         state.restore(trainer, tensors, {"descent": packed})
         trainer.progress.seconds = seconds  # the time is spent: `max_seconds` counts it
-        trainer.tracking.best.learn_from(best)  # an anchor is older than the file of its own epoch
+        trainer.tracking.best.learn_from(best)  # an anchor is older than the files of what it knows as the best
         trainer.saving.rolled_back()
         if phase == trainer.progress.phase:
             scale_learning_rates(trainer.learner.optimizer, trainer.learner.scheduler, factor)
@@ -68,10 +68,13 @@ class Divergence:
         now = trainer.progress
         back = {"epoch": now.epochs_done, "step": now.step, "phase": now.phase}
         content = {**diverged.detail(), "times": self._times, "back_to": back, "learning_rates": rates}
+        content["best"] = trainer.tracking.best.report()
         if phase != trainer.progress.phase:
             message += f", and phase {phase} will begin with {self._factors[phase]:g} times its own"
             content |= {"phase": phase, "factor": self._factors[phase]}
         trainer.event("rolled_back", message, content, "warning")
+        failpoints.reach("after_rollback")
+        trainer.saving.save("interval")  # those that came later are not the run's own any more
 
     def entered(self, phase: int) -> None:
         """A phase begins, perhaps again."""

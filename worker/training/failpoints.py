@@ -3,8 +3,8 @@
 DESCENT_FAILPOINTS=FOLDER: whoever comes to a moment while FOLDER holds a file of its name takes the file and dies.
 DESCENT_FAILPOINT=after_tmp_write, or after_tmp_write:3 (at the third passage). Unset, a passage is one comparison.
 The names: step, after_optimizer_step, after_epoch_row, during_validation, mid_checkpoint_write, after_tmp_write,
-after_rename, after_checkpoint_report, before_end, trainer_started; of the supervisor: before_claim, after_claim,
-before_commit, after_commit, before_unlink. The API's stand in `app/failpoints.py`.
+after_rename, after_checkpoint_report, after_rollback, before_end, trainer_started; of the supervisor:
+before_claim, after_claim, before_commit, after_commit, before_unlink. The API's stand in `app/failpoints.py`.
 """
 
 import os

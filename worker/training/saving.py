@@ -80,10 +80,15 @@ class Saving:
         self._learn_paths()
 
     def rolled_back(self) -> None:
-        """What was written after the moment that the training has gone back to is not its own any more."""
+        """What was written after the moment that the training has gone back to is not its own any more.
+
+        The moment itself will be written once more, and that file takes the place of the first one.
+        """
         self._writer.flush()
-        step = self._trainer.progress.step
-        for position in [position for position in self._writer.written if position[1] > step]:
+        step, best = self._trainer.progress.step, self._trainer.tracking.best
+        if best.step == step:
+            best.path = best.sha256 = None
+        for position in [position for position in self._writer.written if position[1] >= step]:
             del self._writer.written[position]
         self._position = None
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.jobs.journal import notify, take_seqs
 from app.jobs.leases.fence import Held, Lease, hold
-from app.jobs.leases.retention import add_checkpoint
+from app.jobs.leases.retention import add_checkpoint, forget_beyond
 from app.models import Attempt, AttemptLog, Epoch, Event, Job, Step
 from app.models.base import Base
 
@@ -70,7 +70,7 @@ def write(session: Session, lease: Lease, group: Group) -> Written:
     """Raises LeaseLost, and then nothing is written. A row that comes out equal keeps its seq and its attempt."""
     values = group.job | ({"version": Job.version + 1} if group.job else {})
     written = Written(hold(session, lease, **values))
-    kept = without_lost(session, lease, group.items)
+    kept = without_lost(session, lease, group.items, written)
     items = [
         *unrecorded(session, lease, "epoch", kept, written),
         *unrecorded(session, lease, "step", kept, written),
@@ -89,17 +89,28 @@ def write(session: Session, lease: Lease, group: Group) -> Written:
     return written
 
 
-def without_lost(session: Session, lease: Lease, items: Sequence[tuple[Kind, Columns]]) -> list[tuple[Kind, Columns]]:
-    """What the training has gone back before is not its own: recorded rows go, and those that wait are left out."""
+def without_lost(
+    session: Session, lease: Lease, items: Sequence[tuple[Kind, Columns]], written: Written
+) -> list[tuple[Kind, Columns]]:
+    """What the training has gone back before is not its own: what is recorded goes, and what waits is left out."""
     kept: list[tuple[Kind, Columns]] = []
     for kind, columns in items:
         if kind == "event" and columns["type"] == "rolled_back":
-            epoch = columns["data"]["back_to"]["epoch"]
-            kept = [item for item in kept if item[0] not in KEYS or item[1]["epoch"] <= epoch]
+            back = columns["data"]["back_to"]
             for table in TABLES.values():
-                session.execute(delete(table).where(table.c.job_id == lease.job_id, table.c.epoch > epoch))
+                session.execute(delete(table).where(table.c.job_id == lease.job_id, table.c.epoch > back["epoch"]))
+            lost = [item for item in kept if is_beyond(item, back)]
+            kept = [item for item in kept if not is_beyond(item, back)]
+            written.unlink += [columns["path"] for kind, columns in lost if kind == "checkpoint"]
+            written.unlink += forget_beyond(session, lease.job_id, back["step"])
         kept.append((kind, columns))
     return kept
+
+
+def is_beyond(item: tuple[Kind, Columns], back: Columns) -> bool:
+    """Whether this came after the moment that the training has gone back to."""
+    kind, columns = item
+    return columns["step"] > back["step"] if kind == "checkpoint" else kind in KEYS and columns["epoch"] > back["epoch"]
 
 
 def is_told(item: tuple[Kind, Columns], held: Held) -> bool:

@@ -27,7 +27,8 @@ def add_checkpoint(session: Session, lease: Lease, columns: dict[str, Any], keep
         best_id = values["best_checkpoint_id"] = columns["id"]
     if latest is None or columns["step"] > latest.step:
         values["failures"] = 0  # that is progress
-    session.execute(update(Job).where(Job.id == lease.job_id).values(**values))
+    if values:
+        session.execute(update(Job).where(Job.id == lease.job_id).values(**values))
     return retire(session, lease.job_id, [latest_id, best_id], keep_last)
 
 
@@ -38,3 +39,21 @@ def retire(session: Session, job_id: str, needed: Sequence[str | None], keep_las
     kept = or_(Checkpoint.id.in_(known), Checkpoint.id.in_(last), Checkpoint.pinned)
     statement = delete(Checkpoint).where(Checkpoint.job_id == job_id, ~kept).returning(Checkpoint.path)
     return list(session.scalars(statement, execution_options={"synchronize_session": False}))
+
+
+def forget_beyond(session: Session, job_id: str, step: int) -> list[str]:
+    """Delete the rows of unpinned checkpoints after a step that the training has gone back to; their files.
+
+    The job then goes on from the newest of those at or before it.
+    """
+    of_job = Checkpoint.job_id == job_id
+    statement = delete(Checkpoint).where(of_job, Checkpoint.step > step, ~Checkpoint.pinned).returning(Checkpoint.path)
+    paths = list(session.scalars(statement, execution_options={"synchronize_session": False}))
+    newest = select(Checkpoint.id).where(of_job, Checkpoint.step <= step)
+    newest = newest.order_by(Checkpoint.step.desc(), Checkpoint.seq.desc()).limit(1)
+    best = select(Checkpoint.id).where(of_job, Checkpoint.step <= step, Checkpoint.id == Job.best_checkpoint_id)
+    values = {"latest_checkpoint_id": newest.scalar_subquery(), "best_checkpoint_id": best.scalar_subquery()}
+    session.execute(
+        update(Job).where(Job.id == job_id).values(**values), execution_options={"synchronize_session": False}
+    )
+    return paths
