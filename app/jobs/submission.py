@@ -13,9 +13,10 @@ from app.errors import InvalidPayload, PointedError, Unavailable
 from app.jobs import idempotency, memory, service
 from app.jobs.idempotency import Reservation
 from app.jobs.placement import offers_cuda, pays_on_cuda, queue_of
-from app.jobs.repository import Row, live_workers
+from app.jobs.repository import Row
 from app.jobs.spec import JobSpec, SpecError, plan, resolve, validate
 from app.jobs.submitted import Submission
+from app.jobs.workers import workers_now
 from app.previews import service as previews
 from app.projects.audit import record
 from app.projects.quotas import check_submit
@@ -191,8 +192,3 @@ def store(
     failpoints.reach("after_submit_commit")
     ring_soon(queue_of(submission.resolved["resources"]))
     return body
-
-
-def workers_now(project_id: str) -> Sequence[Row]:
-    with ProjectSession(project_id) as session:
-        return live_workers(session)

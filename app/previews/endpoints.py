@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Response
 from app.dependencies import CurrentProject, JsonBody, allow, reply
 from app.errors import Unavailable
 from app.jobs.spec import SpecError
-from app.jobs.submission import refusal, workers_now
+from app.jobs.submission import refusal
+from app.jobs.workers import workers_now
 from app.openapi import errors, json_body
 from app.previews import service
 from app.previews.questions import read_schedule, read_trajectory

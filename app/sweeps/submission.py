@@ -13,10 +13,11 @@ from app.datasets.references import Catalog
 from app.doorbell import ring_soon
 from app.errors import InvalidPayload, PointedError
 from app.ids import new_id
-from app.jobs import idempotency, submission
+from app.jobs import idempotency
 from app.jobs.placement import queue_of
 from app.jobs.repository import Row
 from app.jobs.submitted import Submission
+from app.jobs.workers import workers_now
 from app.projects.audit import record
 from app.projects.quotas import check_submit
 from app.rendering import render
@@ -51,7 +52,7 @@ def read(project_id: str, document: Any) -> Ready:
     if size > MAX_SPEC_BYTES:
         detail = f"makes {len(points)} specs of {size >> 20} MiB together; at most {MAX_SPEC_BYTES >> 20} are allowed"
         raise refusal([PointedError(pointer="/over", detail=detail)])
-    checked = check_points(body, points, submission.workers_now(project_id), Catalog(project_id))
+    checked = check_points(body, points, workers_now(project_id), Catalog(project_id))
     return Ready(document, body, search, points, checked)
 
 
@@ -110,7 +111,7 @@ def store(project_id: str, document: Any, reservation: idempotency.Reservation |
         if reservation is not None:
             idempotency.keep(session, reservation, 201, body)
     for queue in {queue_of(job.resolved["resources"]) for job in jobs}:
-        for _ in range(rings(queue, len(jobs), submission.workers_now(project_id))):
+        for _ in range(rings(queue, len(jobs), workers_now(project_id))):
             ring_soon(queue)
     return body
 

@@ -1,5 +1,6 @@
 """Where a job trains that leaves its device open, and for whom one waits that wants several GPUs."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from app.jobs.placement import EPOCH_FLOPS, PARAMETERS, pays_on_cuda
 from app.jobs.spec.plan import Counts, Plan
+from app.jobs.workers import SERVES_SECONDS
 from tests.app.conftest import SPEC, Api
 from tests.app.test_previews import worker
 
@@ -50,6 +52,7 @@ def test_auto_is_cuda_where_it_is_offered_and_pays(api: Api, worker: None, add_w
     large = LARGE | {"optimizer": {"type": "Adam"}}
     assert shown(api, large) == ("cpu", False)
     add_worker("cuda", labels=["a100"])
+    time.sleep(SERVES_SECONDS)
     assert shown(api, large) == ("cuda", True)
     assert shown(api, SMALL) == ("cpu", False)
     assert shown(api, SMALL | {"resources": {"device": "cuda"}}) == ("cuda", True)
