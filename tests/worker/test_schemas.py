@@ -1,6 +1,7 @@
 """What is taken, the published schemas take: of whole specs, and of each component by the catalog."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from app.catalog import catalog
 from app.jobs.spec import JobSpec, resolve, validate
 from tests.app.spec.documents import example_specs, facts_of
+from tests.training.test_models import IMAGENET, READY_MADE
 from tests.worker.test_spec_guide import EXAMPLES
+from worker.training import models
 
 DOCUMENTS = {**example_specs(), **{f"guide-{number}": document for number, document in enumerate(EXAMPLES)}}
 LISTS = {"preprocess": "preprocessors", "augment": "augmentations"}
@@ -77,3 +80,24 @@ def test_they_refuse_what_is_misspelt() -> None:
         schema_of("optimizers", "Adam").validate({"type": "Adam", "lrr": 0.1})
     with pytest.raises(jsonschema_rs.ValidationError):
         schema_of("optimizers", "Adam").validate({"type": "Adam", "lr": -1})
+
+
+def named(pattern: str) -> re.Pattern[str]:
+    """A name of the catalog as a pattern: `{i}` is a number, `{1-4}` a range, `{a,b}` one of several."""
+    expression = re.sub(r"\{(\d)-(\d)\}", r"[\1-\2]", pattern.replace(".", r"\.")).replace("{i}", r"\d+")
+    return re.compile(re.sub(r"\{([\w,]+)\}", lambda found: f"({found[1].replace(',', '|')})", expression))
+
+
+def test_the_catalog_names_the_parameters_of_ready_made_models() -> None:
+    """All of them, and no others."""
+    built: dict[str, list[str]] = {}
+    bottleneck = {"type": "ResNet", "depth": 50, "width": 4}
+    for config, facts, *_ in [*READY_MADE, (bottleneck, IMAGENET)]:
+        full = models.complete(config, facts)
+        built[config["type"]] = [*built.get(config["type"], ()), *models.parameter_names(full)]
+    assert len(built) == 6
+    for entry in catalog()["models"]:
+        names, patterns = built.get(entry["type"]), [named(pattern) for pattern in entry["parameters"]]
+        if names is not None:
+            assert [name for name in names if not any(pattern.fullmatch(name) for pattern in patterns)] == []
+            assert [p.pattern for p in patterns if not any(p.fullmatch(name) for name in names)] == []
