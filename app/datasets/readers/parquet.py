@@ -38,9 +38,9 @@ def read(files: Files, limits: Limits, types: Types | None) -> Table:
         names = list(schema.names)
         check_names(names)
         for field in schema:
-            if not _is_number(_element(field.type)) and not _is_text(field.type):
+            if not _is_number(_element(field.type)) and not _is_text(field.type) and not _is_moment(field.type):
                 raise DatasetError(
-                    f"is of type {field.type}: numbers, text and lists of numbers train", column=field.name
+                    f"is of type {field.type}: numbers, text, dates and lists of numbers train", column=field.name
                 )
         if metadata.num_rows > limits.rows:
             raise DatasetTooLarge(f"{metadata.num_rows:,} rows are more than {limits.rows:,}")
@@ -84,15 +84,19 @@ def _opened(path: str, as_dictionary: list[str]) -> Iterator[parquet.ParquetFile
 
 
 def _is_number(type: pa.DataType) -> bool:
-    return bool(
-        is_type.is_integer(type) or is_type.is_floating(type) or is_type.is_boolean(type) or is_type.is_decimal(type)
-    )
+    kinds = (is_type.is_integer, is_type.is_floating, is_type.is_boolean, is_type.is_decimal, is_type.is_null)
+    return any(kind(type) for kind in kinds)
 
 
 def _is_text(type: pa.DataType) -> bool:
     if is_type.is_dictionary(type):
         type = type.value_type
     return bool(is_type.is_string(type) or is_type.is_large_string(type))
+
+
+def _is_moment(type: pa.DataType) -> bool:
+    """What CSV has as text: dates, times of day, points in time."""
+    return bool(is_type.is_date(type) or is_type.is_time(type) or is_type.is_timestamp(type))
 
 
 def _element(type: pa.DataType) -> pa.DataType:
@@ -110,6 +114,10 @@ def _decoded_bytes(column: pa.Array) -> int:
 
 
 def _convert(column: pa.Array, name: str) -> Values:
+    if is_type.is_timestamp(column.type) and column.type.tz is not None:
+        column = column.cast(pa.timestamp(column.type.unit))  # in UTC, which needs no table of time zones
+    if _is_moment(column.type):
+        column = column.cast(pa.string())
     if _is_text(column.type):
         try:
             return [value or None for value in column.to_pylist()]

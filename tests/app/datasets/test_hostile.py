@@ -86,7 +86,7 @@ WRONG: list[tuple[str, str, bytes | dict[str, bytes], str]] = [
     ("csv", "one endless line", b"x" * (2**20 + 1), "first line is longer"),
     ("csv", "zip in disguise", files.zipped({"a": b"b"}) + b"\n1\n", "UTF-8|printable|no column"),
     ("parquet", "not Parquet", b"PAR1" + b"x" * 50 + b"PAR1", "not a readable Parquet file"),
-    ("parquet", "dates", files.table({"t": pa.array([1, 2], pa.timestamp("s"))}), "is of type timestamp"),
+    ("parquet", "durations", files.table({"t": pa.array([1, 2], pa.duration("s"))}), "is of type duration"),
     ("parquet", "ragged lists", files.table({"v": [[1, 2], [1]]}), "different lengths"),
     ("parquet", "empty lists", files.table({"v": pa.array([[], []], pa.list_(pa.int8()))}), "column 'v': the lists are empty"),
     ("parquet", "not UTF-8", files.table({"t": pa.array([b"\xff", b"a"]).view(pa.string())}), "column 't': is not UTF-8"),

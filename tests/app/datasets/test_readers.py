@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,23 @@ def test_parquet_keeps_types_and_nests_lists(tmp_path: Path) -> None:
     assert found["t"] == ["x", None, "x"]
     assert found["v"].shape == (3, 2, 2)
     assert found["v"].dtype == np.uint8
+
+
+def test_parquet_has_dates_as_text_like_csv(tmp_path: Path) -> None:
+    noon = datetime(2026, 3, 1, 12, 30)
+    data = {
+        "day": pa.array([noon.date(), None]),
+        "hour": pa.array([noon.time(), noon.time()]),
+        "at": pa.array([noon, None], pa.timestamp("ms")),
+        "there": pa.array([noon, noon], pa.timestamp("s", "Europe/Berlin")),
+        "none": pa.nulls(2),
+    }
+    found = columns("parquet", files.put(tmp_path, file=files.table(data)))
+    assert found["day"] == ["2026-03-01", None]
+    assert found["hour"] == ["12:30:00.000000", "12:30:00.000000"]
+    assert found["at"] == ["2026-03-01 12:30:00.000", None]
+    assert found["there"] == ["2026-03-01 12:30:00.000"] * 2  # in UTC
+    assert_array_equal(found["none"], [np.nan, np.nan])
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
