@@ -8,6 +8,7 @@ from torch import nn
 
 from worker.training import models
 from worker.training.errors import ConfigError
+from worker.training.models.layers import construct
 
 Config = dict[str, Any]
 DIGITS = {"shape": [1, 8, 8], "dtype": "float32", "classes": 10, "loss": {"type": "CrossEntropyLoss"}}
@@ -42,6 +43,24 @@ def test_ready_made_models(config: Config, facts: Config, parameters: int, outpu
     shape = (2, *facts["shape"])
     x = torch.randint(1, 50, shape) if facts["dtype"] == "int64" else torch.randn(shape)
     assert list(model(x).shape[1:]) == output
+
+
+@pytest.mark.parametrize(
+    ("norm", "names"),
+    [
+        ({"type": "BatchNorm2d", "num_features": 4}, ["weight", "running_mean", "running_var", "num_batches_tracked"]),
+        ({"type": "InstanceNorm1d", "num_features": 4, "affine": True}, ["weight"]),
+        ({"type": "InstanceNorm1d", "num_features": 4}, []),
+        ({"type": "GroupNorm", "num_groups": 2, "num_channels": 4}, ["weight"]),
+    ],
+)
+def test_the_bias_of_a_norm_may_be_left_away(norm: Config, names: list[str]) -> None:
+    """On a torch whose own norms have no such argument as well."""
+    made = construct({**norm, "bias": False})
+    assert list(made.state_dict()) == names
+    assert construct({**norm, "bias": True}).state_dict().keys() == construct(norm).state_dict().keys()
+    x = torch.randn(2, 4, 3, 3) if norm["type"] == "BatchNorm2d" else torch.randn(2, 4, 3)
+    assert torch.equal(made(x), construct(norm)(x))
 
 
 def test_a_sequential_is_completed_as_the_tutorial_cnn() -> None:

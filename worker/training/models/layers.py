@@ -283,6 +283,8 @@ NOT_DETERMINISTIC_ON_CUDA = {
 # The container's; and in place a first layer would change the data itself, another what its backward needs: the values
 # are the same without.
 NOT_ARGUMENTS = ("type", "name", "inputs", "inplace")
+NORMS = ("BatchNorm", "InstanceNorm", "GroupNorm")
+"""Their `bias` is newer than torch 2.11; taken away afterwards it is the same, for nothing is drawn for it."""
 
 
 def construct(config: dict[str, Any]) -> nn.Module:
@@ -292,7 +294,11 @@ def construct(config: dict[str, Any]) -> nn.Module:
         if isinstance(value, list) and key not in ("dim", "dims"):
             arguments[key] = tuple(value)
     kind = config["type"]
-    return (MERGES.get(kind) or LAYERS[kind])(**arguments)
+    bias = arguments.pop("bias", True) if kind.startswith(NORMS) else True
+    layer = (MERGES.get(kind) or LAYERS[kind])(**arguments)
+    if not bias:
+        layer.register_parameter("bias", None)
+    return layer
 
 
 def nondeterministic_on_cuda(config: dict[str, Any]) -> bool:
