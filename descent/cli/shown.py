@@ -52,10 +52,35 @@ def print_job(job: Job) -> None:
             ("device", escape(" · ".join(filter(None, [job["device"], job["worker"]])))),
             ("labels", escape(" ".join(f"{key}={value}" for key, value in job["metadata"].items()))),
             ("parent", f"{job['parent']['job_id']}" if job["parent"] else ""),
+            ("reproduces", reproduced(job)),
             ("created", f"{clock(job['created_at'])} ({ago(job['created_at'])})"),
             ("took", span(lasted(job))),
         ]
     )
+
+
+def reproduced(job: Job) -> str:
+    """How a reproduction compares with its original; empty for any other job."""
+    found = job.get("reproduction")
+    if found is None:
+        return ""
+    original = found["job_id"]
+    if found["verdict"] == "bit_exact":
+        return f"{original}: [green]equal, bit for bit[/]"
+    if found["verdict"] is None:
+        return escape(f"{original}: {found['detail']}" if "detail" in found else original)
+    others = f" (not the same: {', '.join(found['environment'])})" if found.get("environment") else ""
+    return f"{original}: [red]differs[/] {escape(first_of(found['first_difference'] or {}) + others)}"
+
+
+def first_of(difference: dict[str, Any]) -> str:
+    """Where two runs part."""
+    if "epoch" not in difference:
+        return "in the final weights alone"
+    if difference["column"] is None:
+        return f"from epoch {difference['epoch']}, which only one of them has"
+    was, now = difference["recorded"], difference["repeated"]
+    return f"from epoch {difference['epoch']}: {difference['column']} was {was}, is {now}"
 
 
 def print_dry_run(found: DryRun) -> None:

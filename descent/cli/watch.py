@@ -11,6 +11,7 @@ from rich.table import Column
 
 from descent.cli.follow import Change, follow
 from descent.cli.output import console, errors, fail, note, say
+from descent.cli.shown import reproduced
 from descent.cli.text import LEVELS, clock, colored, figures, lasted, number, rates, scalars, span
 from descent.errors import DescentError, describe_end
 from descent.numbers import encode
@@ -168,5 +169,7 @@ def conclude(job: Job) -> None:
     if job["test"]:
         shown = {"loss": job["test"]["loss"], **scalars(job["test"]["metrics"])}
         say("  test: " + " · ".join(f"{name} {number(value)}" for name, value in shown.items() if value is not None))
+    if again := reproduced(job):
+        say(f"  reproduces {again}")
     if console.is_terminal:
         say(f"[dim]  the model: descent weights {job['id']} -o model.safetensors[/]")

@@ -15,7 +15,7 @@ from descent.types.administration import (
     WebhookDelivery,
 )
 from descent.types.data import Alias, AliasMove, AliasSummary, Dataset, Weights
-from descent.types.jobs import Best, DryRun, Job, JobError, Progress, Tested, Waiting
+from descent.types.jobs import Best, DryRun, Job, JobError, Progress, Reproduction, Tested, Waiting
 from descent.types.lists import ENDED, Page, PointedError, Rows, Spec, Status
 from descent.types.news import Feed, FeedEntry, StreamEvent
 from descent.types.rows import Attempt, Checkpoint, EpochRow, Event, Log, Series, StepRow
@@ -53,6 +53,7 @@ __all__ = [
     "PointedError",
     "Progress",
     "Project",
+    "Reproduction",
     "Rows",
     "ScheduleGroup",
     "SchedulePreview",

@@ -47,6 +47,18 @@ class JobError(TypedDict):
     detail: Any
 
 
+class Reproduction(TypedDict):
+    """How a job that trains another one again compares with it; the verdict is None until it has ended."""
+
+    job_id: str
+    verdict: Literal["bit_exact", "differs"] | None
+    first_difference: dict[str, Any] | None
+    environment_differs: bool | None
+    environment: NotRequired[list[str]]
+    weights_sha256: NotRequired[str]
+    detail: NotRequired[str]
+
+
 class Job(TypedDict):
     """`spec` and `resolved_spec` are left out of the summaries in a list."""
 
@@ -80,6 +92,7 @@ class Job(TypedDict):
     finished_at: str | None
     version: int
     warnings: NotRequired[list[PointedError]]
+    reproduction: NotRequired[Reproduction]
 
 
 class DryRun(TypedDict):

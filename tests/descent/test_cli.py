@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from descent import Client
 from descent.cli.branches import patch_of
 from descent.cli.commands import app
+from descent.cli.shown import reproduced
 from tests.descent.conftest import SPEC, Address
 from tests.descent.test_client import in_background
 
@@ -266,3 +267,31 @@ def test_the_help() -> None:
     assert result.returncode == 0
     assert {"submit", "watch", "epochs", "up", "keys"} <= set(result.stdout.split())
     assert program("--version").stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("reproduction", "told"),
+    [
+        (None, ""),
+        ({"verdict": None}, "job_a"),
+        ({"verdict": None, "detail": "the original is gone"}, "job_a: the original is gone"),
+        ({"verdict": "bit_exact", "first_difference": None}, "job_a: [green]equal, bit for bit[/]"),
+        (
+            {"verdict": "differs", "environment": ["torch"], "first_difference":
+             {"epoch": 3, "column": "train_loss", "recorded": "0.5", "repeated": "0.25"}},
+            "job_a: [red]differs[/] from epoch 3: train_loss was 0.5, is 0.25 (not the same: torch)",
+        ),
+        (
+            {"verdict": "differs", "environment": [], "first_difference":
+             {"epoch": 4, "column": None, "missing": "repeated"}},
+            "job_a: [red]differs[/] from epoch 4, which only one of them has",
+        ),
+        (
+            {"verdict": "differs", "first_difference": {"weights_sha256": None, "recorded": "a", "repeated": "b"}},
+            "job_a: [red]differs[/] in the final weights alone",
+        ),
+    ],
+)  # fmt: skip
+def test_how_a_reproduction_compares(reproduction: dict[str, Any] | None, told: str) -> None:
+    job: Any = {} if reproduction is None else {"reproduction": {"job_id": "job_a", **reproduction}}
+    assert reproduced(job) == told
