@@ -31,13 +31,20 @@ class UpdateRule(Optimizer):
 
     def trees(self) -> list[tuple[str, Tree]]:
         """Each formula as its target and the tree of its value. Raises FormulaError."""
+        return list(self.read_at(1.0))
+
+    def read_at(self, step: float) -> Iterator[tuple[str, Tree]]:
+        """`trees`, with an eye on this update's numbers: all else is a tensor, or the rate. Raises FormulaError."""
         known = {*GIVEN, *self.hyperparameters, *self.state}
-        trees = []
+        numbers = {**self.hyperparameters, "step": step}
         for formula in self.update:
-            target, tree = parse_assignment(formula, known)
+            target, tree = parse_assignment(formula, known, numbers)
+            yield target, tree
             known.add(target)
-            trees.append((target, tree))
-        return trees
+            if names_in(tree) <= numbers.keys():
+                numbers[target] = evaluate(tree, numbers)
+            else:
+                numbers.pop(target, None)
 
     def rules(self) -> Iterator[Complaint]:
         for key in ("hyperparameters", "state"):
@@ -53,13 +60,11 @@ class UpdateRule(Optimizer):
         yield from self._update_complaints()
 
     def _update_complaints(self) -> Iterator[Complaint]:
-        known = {*GIVEN, *self.hyperparameters, *self.state}
         fixed = {*GIVEN, *self.hyperparameters, *WORDS} - {"param"}
-        numbers = {**self.hyperparameters, "step": 1.0}  # in the first update; all else is a tensor, or the rate
-        targets = set()
+        targets, reading = set(), self.read_at(1.0)
         for index, formula in enumerate(self.update):
             try:
-                target, tree = parse_assignment(formula, known, numbers)
+                target, _ = next(reading)
             except FormulaError as error:
                 yield Complaint(("update", index), str(error))
                 return
@@ -67,11 +72,6 @@ class UpdateRule(Optimizer):
                 column = len(formula) - len(formula.lstrip(" ")) + 1
                 yield Complaint(("update", index), f"column {column}: {target} cannot be assigned to")
             targets.add(target)
-            known.add(target)
-            if names_in(tree) <= numbers.keys():
-                numbers[target] = evaluate(tree, numbers)
-            else:
-                numbers.pop(target, None)
         if "param" not in targets:
             yield Complaint(("update",), "no formula assigns to param: nothing would be learned")
         for name in self.state:

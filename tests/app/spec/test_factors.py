@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.formulas import FormulaError, evaluate, parse
 from app.intervals import bounds
 from app.jobs.spec import SpecError, builtin_facts, resolve, validate
-from app.jobs.spec.factors import BUDGET, _Table
+from app.jobs.spec.factors import BUDGET, wrong_factor
 from tests.app.spec.documents import IRIS, changed
 from tests.app.spec.test_formulas import formulas
 
@@ -39,8 +39,7 @@ def test_the_first_wrong_value_is_the_one_found_by_looking_at_all(text: str, tot
         wanted = by_hand(text, total, product=product)
     except FormulaError:
         return
-    table = _Table(text.replace("x", "epoch"), total, BUDGET)
-    found = table.wrong_product() if product else table.wrong_value()
+    found = wrong_factor(text.replace("x", "epoch"), total, BUDGET, multiplies=product)
     assert (found is None) == (wanted is None), (found, wanted)
     if wanted is not None:
         assert f"at epoch = {wanted}" in str(found)
@@ -77,7 +76,7 @@ def test_bounds_hold_what_lies_between(text: str, low: int, width: int, draw: ra
     ],
 )
 def test_tables_of_any_length(text: str, total: int, wrong: str | None) -> None:
-    found = _Table(text, total, BUDGET).wrong_value()
+    found = wrong_factor(text, total, BUDGET, multiplies=False)
     assert found is None if wrong is None else wrong in str(found)
 
 
@@ -95,7 +94,7 @@ def test_tables_of_any_length(text: str, total: int, wrong: str | None) -> None:
     ],
 )
 def test_products_of_any_length(text: str, total: int, wrong: str | None) -> None:
-    found = _Table(text, total, BUDGET).wrong_product()
+    found = wrong_factor(text, total, BUDGET, multiplies=True)
     assert found is None if wrong is None else wrong in str(found)
 
 
