@@ -20,6 +20,7 @@ from app.jobs.spec.plan import Plan, plan
 from app.jobs.spec.rule_numbers import rule_complaints
 from app.jobs.spec.schedulers import ReduceLROnPlateau
 from app.jobs.spec.stepping import schedule_complaints
+from app.jobs.spec.tables import BUDGET
 from app.jobs.spec.update_rule import UpdateRule
 
 DEFAULT_CHECKPOINT_SECONDS = 15.0
@@ -65,18 +66,15 @@ def vectors_of(spec: JobSpec, facts_of: FactsOf) -> dict[str, Any]:
 
 def stepped_complaints(spec: JobSpec, work: Plan) -> Iterator[Complaint]:
     """Every phase's schedule and own rule; what goes by step is looked at when the samples are counted."""
-    for stage in spec.stages():
+    stages = spec.stages()
+    for stage in stages:
         if stage.scheduler is not None and (work.counted or stage.scheduler.interval == "epoch"):
             steps = stage.epochs * work.steps_per_epoch
             yield from schedule_complaints(stage.scheduler, stage.epochs, steps, (*stage.path, "scheduler"))
-        if isinstance(stage.optimizer, UpdateRule) and work.counted:
-            steps = epochs_of(stage.optimizer, spec) * work.steps_per_epoch
-            yield from rule_complaints(stage.optimizer, steps, (*stage.path, "optimizer"))
-
-
-def epochs_of(optimizer: Optimizer, spec: JobSpec) -> int:
-    """The epochs in which an optimizer is in force."""
-    return sum(stage.epochs for stage in spec.stages() if stage.in_force is optimizer)
+    rules = [(stage.path, stage.optimizer) for stage in stages if isinstance(stage.optimizer, UpdateRule)]
+    for path, rule in rules if work.counted else ():
+        epochs = sum(stage.epochs for stage in stages if stage.in_force is rule)
+        yield from rule_complaints(rule, epochs * work.steps_per_epoch, BUDGET // len(rules), (*path, "optimizer"))
 
 
 def resolved_device(spec: JobSpec, *, cuda: bool) -> str:

@@ -6,7 +6,7 @@ as the engine does it.
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from app.formulas import Tree, compile_float
 from app.intervals import bounds
@@ -34,7 +34,7 @@ class Table:
     ) -> None:
         self.tree, self.name, self.first, self.last = tree, name, first, last
         self.factor = compile_float(tree, name)
-        self.budget, self.cost, self.fault = budget, count_operations(tree), fault
+        self.budget, self.cost, self.fault = budget, count_operations(tree, {}), fault
 
     def wrong_value(self) -> str | None:
         """A sentence on the first value that is not finite."""
@@ -113,5 +113,8 @@ def pieces(first: int, last: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size - 1, last)
 
 
-def count_operations(tree: Tree) -> int:
-    return 1 + sum(count_operations(argument) for argument in tree[1:]) if isinstance(tree, list) else 1
+def count_operations(tree: Tree, sizes: Mapping[str, int]) -> int:
+    """Operations and leaves; `sizes`: of names that stand for trees themselves."""
+    if isinstance(tree, list):
+        return 1 + sum(count_operations(argument, sizes) for argument in tree[1:])
+    return sizes.get(tree, 1) if isinstance(tree, str) else 1

@@ -14,6 +14,11 @@ def rule(*update: str, **hyperparameters: float) -> dict[str, Any]:
     return {"type": "UpdateRule", "lr": 0.1, "hyperparameters": hyperparameters, "update": list(update)}
 
 
+def sum_of(name: str, count: int) -> str:
+    """Nested no deeper than it has to be."""
+    return name if count == 1 else f"({sum_of(name, count // 2)} + {sum_of(name, count - count // 2)})"
+
+
 def refusals(document: dict[str, Any]) -> list[dict[str, str]]:
     try:
         resolve(validate(document), builtin_facts)
@@ -58,6 +63,8 @@ def test_only_updates_that_will_come_are_looked_at() -> None:
         ["param = param - grad * (1 / sin(step))"],  # too many to be looked at: left to the run
         ["param = param - where(step > 9, grad / (step - 9), grad)"],  # a tensor, which is not chosen
         [*(f"a{n + 1} = a{n} + a{n}" for n in range(45)), "param = param - a45 * grad"],  # 2^45 operations, spelt out
+        [*(f"a{n + 1} = {'(' * 28}a{n}{' + 1)' * 28}" for n in range(40)), "param = param - a40 * grad"],  # 1,120 deep
+        ["a1 = " + " + ".join(["a0"] * 25), *(f"b{n} = param + {sum_of('a1', 64)}" for n in range(40)), "param = b0"],
     ],
 )
 def test_what_is_sound_or_cannot_be_told_is_accepted(update: list[str]) -> None:
