@@ -17,6 +17,7 @@ from app.export import readme
 from app.jobs.leases.epochs import in_force
 from app.jobs.repository import Row, latest_epochs, live_workers, times_rolled_back
 from app.jobs.service import find
+from app.jobs.workers import answer_previews
 from app.previews import service as previews
 from app.records import service as records
 from app.rendering import number
@@ -126,7 +127,7 @@ def optimizer(session: ProjectSession, job_id: str, checkpoint_id: str) -> dict[
 
 def asked(session: ProjectSession, job: Row) -> dict[str, Any]:
     """What the previews worker needs to know, which asks no database. Raises Unavailable where there is none."""
-    if not any(worker["queue"] == previews.QUEUE for worker in live_workers(session)):
+    if not answer_previews(live_workers(session)):
         raise Unavailable("No previews worker is there to write it.", retry_after=5)
     resolved = in_force(job["resolved_spec"], job["epochs"])
     catalog = Catalog(job["project_id"])

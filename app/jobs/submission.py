@@ -16,7 +16,7 @@ from app.jobs.placement import offers_cuda, pays_on_cuda, queue_of
 from app.jobs.repository import Row
 from app.jobs.spec import JobSpec, SpecError, plan, resolve, validate
 from app.jobs.submitted import Submission
-from app.jobs.workers import workers_now
+from app.jobs.workers import answer_previews, workers_now
 from app.previews import service as previews
 from app.projects.audit import record
 from app.projects.quotas import check_submit
@@ -85,7 +85,7 @@ def on_device(submission: Submission, device: str, catalog: Catalog) -> Submissi
 
 def try_out(submission: Submission, workers: Sequence[Row]) -> dict[str, Any]:
     """The dry run, by the real torch objects. Raises InvalidPayload, and Unavailable without a previews worker."""
-    if not any(worker["queue"] == previews.QUEUE for worker in workers):
+    if not answer_previews(workers):
         raise Unavailable("No previews worker is there to try the spec out.", retry_after=5)
     try:
         question = {"resolved_spec": deciding(submission.resolved), "datasets": submission.datasets}

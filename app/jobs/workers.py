@@ -24,6 +24,11 @@ def workers_now(project_id: str) -> Sequence[Row]:
         if _seen is not None and _seen[0] is database and now - _seen[1] < SERVES_SECONDS:
             return _seen[2]
         workers = live_workers(session)
-    if any(worker["queue"] == QUEUE for worker in workers):
+    if answer_previews(workers):
         _seen = (database, now, workers)
     return workers
+
+
+def answer_previews(workers: Sequence[Row]) -> bool:
+    """Whether one of them takes the questions that need torch."""
+    return any(worker["queue"] == QUEUE for worker in workers)

@@ -9,7 +9,7 @@ from app.dependencies import CurrentProject, JsonBody, allow, reply
 from app.errors import Unavailable
 from app.jobs.spec import SpecError
 from app.jobs.submission import refusal
-from app.jobs.workers import workers_now
+from app.jobs.workers import answer_previews, workers_now
 from app.openapi import errors, json_body
 from app.previews import service
 from app.previews.questions import read_schedule, read_trajectory
@@ -65,7 +65,7 @@ def trajectory(project_id: str, document: Any) -> list[dict[str, Any]]:
 
 def ask(project_id: str, kind: str, question: dict[str, Any]) -> dict[str, Any]:
     """Raises InvalidPayload, and Unavailable without a previews worker."""
-    if not any(worker["queue"] == service.QUEUE for worker in workers_now(project_id)):
+    if not answer_previews(workers_now(project_id)):
         raise Unavailable("No previews worker is there to answer.", retry_after=5)
     try:
         return service.ask(kind, question, remember=False)
